@@ -1,0 +1,1 @@
+"""What services say to each other: entries of the log, bodies inside them, and requests to the vault."""

@@ -1,0 +1,117 @@
+"""Entries of EVENTS_<p>: every fact, in one total order per partition.
+
+In clear are only the workspace, sources, hashed event ids, bindings, pseudonyms with their kinds, times
+and counts. Whatever a person sent or is called stands in `body`, encrypted under the key of its binding
+(events, see `body.py`) or under a key of the day (rejects). Times are microseconds since the Unix epoch, UTC.
+"""
+
+import msgspec
+
+from libs.common.contracts.registry import Registry
+
+MAX_EVENTS_PER_ENTRY = 500
+MAX_ENTRY_BYTES = 1024 * 1024
+
+EVENTS = Registry()
+
+
+class Pseudonym(msgspec.Struct, array_like=True, frozen=True):
+    """The random 128-bit stand-in of one identifier of one kind."""
+
+    kind: str
+    id: bytes
+
+
+class Binding(msgspec.Struct, array_like=True, frozen=True):
+    """The set of pseudonyms that an event carries. `id` = hash of the sorted set (see crypto.binding_id)."""
+
+    id: bytes
+    pseudonyms: list[Pseudonym]
+
+
+class Event(msgspec.Struct, array_like=True, frozen=True):
+    """One event. `source` and `binding` are indexes into the batch's tables; `id` is 16 bytes, keyed hash."""
+
+    id: bytes
+    source: int
+    binding: int
+    occurred_at: int
+    received_at: int
+    body: bytes
+
+
+class Reject(msgspec.Struct, array_like=True, frozen=True):
+    """An event that was refused and why. `day` (YYYY-MM-DD) names the key that `body` is sealed under."""
+
+    id: bytes
+    source: int
+    reason: str
+    pointer: str
+    detail: str
+    received_at: int
+    day: str
+    body: bytes
+
+
+class Tally(msgspec.Struct, array_like=True, frozen=True):
+    """What one source sent in this entry: received = accepted + rejected + duplicate + suppressed."""
+
+    source: int
+    received: int
+    accepted: int
+    rejected: int
+    duplicate: int
+    suppressed: int
+
+
+class Batch(msgspec.Struct, array_like=True, frozen=True):
+    """What ingest group-committed: at most 500 events and 1 MiB, of one workspace.
+
+    Events, rejects and tallies are one append, so acceptance, refusal and accounting cannot disagree.
+    `sources` holds source ids.
+    """
+
+    workspace: str
+    appended_at: int
+    suite: str
+    sources: list[str]
+    bindings: list[Binding]
+    events: list[Event]
+    rejects: list[Reject]
+    tallies: list[Tally]
+
+
+class SourceCreated(msgspec.Struct, array_like=True, frozen=True):
+    """A channel system may push events; `key_hash` = SHA-256 of its write key (>= 128 random bits)."""
+
+    workspace: str
+    appended_at: int
+    source: str
+    name: str
+    channel: str
+    key_hash: bytes
+
+
+class SourceDeleted(msgspec.Struct, array_like=True, frozen=True):
+    """The source's write key is dead; what it sent stays."""
+
+    workspace: str
+    appended_at: int
+    source: str
+
+
+class Erasure(msgspec.Struct, array_like=True, frozen=True):
+    """Forget the person behind `seeds`. Identity decides, at this position, which bindings that is."""
+
+    workspace: str
+    appended_at: int
+    request: str
+    seeds: list[Pseudonym]
+
+
+EVENTS.register("batch", 1, Batch)
+EVENTS.register("source_created", 1, SourceCreated)
+EVENTS.register("source_deleted", 1, SourceDeleted)
+EVENTS.register("erasure", 1, Erasure)
+
+EventsEntry = Batch | SourceCreated | SourceDeleted | Erasure
