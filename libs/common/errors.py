@@ -52,10 +52,13 @@ class Unavailable(AppError):
 
 def problem(status: int, code: str, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
     """The one form of an error answer."""
-    body = {"type": f"urn:wanliu:error:{code}", "title": code.replace("_", " "), "status": status, "code": code}
-    return JSONResponse(
-        {**body, "detail": detail}, status, media_type="application/problem+json", headers=headers
-    )
+    body = {
+        "type": f"urn:wanliu:error:{code}",
+        "title": code.replace("_", " "),
+        "status": status,
+        "code": code,
+    }
+    return JSONResponse({**body, "detail": detail}, status, media_type="application/problem+json", headers=headers)
 
 
 async def _app_error(_: Request, error: Exception) -> JSONResponse:

@@ -34,9 +34,7 @@ class Registry:
         self._envelopes = msgspec.msgpack.Decoder(_Envelope)
         self._decoders: dict[str, msgspec.msgpack.Decoder[Any]] = {}
 
-    def register(
-        self, name: str, version: int, struct: type, upcasters: Mapping[int, Upcaster] | None = None
-    ) -> None:
+    def register(self, name: str, version: int, struct: type, upcasters: Mapping[int, Upcaster] | None = None) -> None:
         """Registers `struct` as `name` at `version`; `upcasters[v]` turns builtins of v into those of v + 1."""
         steps = dict(upcasters or {})
         if name in self._structs:

@@ -5,9 +5,11 @@ The only input of profile, segments and insights. A reader learns every customer
 be forgotten. Facts of one entry apply in the order of the fields of `Facts`.
 """
 
+from collections.abc import Iterator
+
 import msgspec
 
-from libs.common.contracts.events import Pseudonym
+from libs.common.contracts.events import EVENTS, EventsEntry, Pseudonym
 from libs.common.contracts.registry import Registry
 
 STITCHED = Registry()
@@ -97,3 +99,9 @@ STITCHED.register("stitched", 1, Stitched)
 STITCHED.register("tick", 1, Tick)
 
 StitchedEntry = Stitched | Tick
+
+
+def origins(output: Stitched) -> Iterator[tuple[int, EventsEntry, Facts]]:
+    """Each EVENTS entry inside, with its position in EVENTS and its facts."""
+    for offset, (data, facts) in enumerate(zip(output.entries, output.facts, strict=True)):
+        yield output.origin.first + offset, EVENTS.decode(data), facts

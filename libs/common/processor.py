@@ -1,0 +1,211 @@
+"""Processors: a stream from a stream, exactly once (design.md, section 3).
+
+One transaction: lock the position row; decide; publish the output with the *stored* end of the output stream
+as expectation; evolve; save; move the row. The output carries its origin, so after any failure the truth is
+in the output stream: read what was published after the stored end, fold its facts, move the row. A decision
+that was published is never taken again, neither after a crash nor by a replay under newer code.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from libs.common.clock import SECOND, Clock
+from libs.common.consumer import Progress, keep_trying
+from libs.common.contracts.events import EVENTS, MAX_ENTRY_BYTES
+from libs.common.contracts.stitched import STITCHED, Facts, Origin, Stitched, Tick
+from libs.common.eventlog.base import EventLog, LogError, Stored, events_stream, stitched_stream
+from libs.common.positions import Position, lock_position, move_position, open_position
+
+BATCH_ENTRIES = 64
+BUSY_TICK_SECONDS = 1.0
+IDLE_TICK_SECONDS = 5.0
+RECOVER_ENTRIES = 64
+RECOVER_BYTES = 8 * 1024 * 1024
+
+S = TypeVar("S")
+
+
+class Processor(Protocol[S]):
+    """Decides about entries and folds its own decisions. `decide` and `evolve` are pure but for `state`."""
+
+    name: str
+
+    async def load(self, connection: AsyncConnection, entries: Sequence[tuple[int, Any]]) -> S:
+        """All the state that deciding about these entries, in order, can need."""
+        ...
+
+    def decide(self, state: S, position: int, entry: Any) -> Facts:
+        """What is so about the entry; does not change `state`."""
+        ...
+
+    def evolve(self, state: S, position: int, entry: Any, facts: Facts) -> None:
+        """Folds facts, new or read back, into `state`."""
+        ...
+
+    def clock_of(self, state: S) -> int:
+        """The partition's clock in `state`."""
+        ...
+
+    async def save(self, connection: AsyncConnection, state: S) -> None:
+        """Writes what evolved."""
+        ...
+
+    async def next_tick(self, connection: AsyncConnection, now: int) -> int:
+        """The clock that a tick at host time `now` carries; not after a bounded step, not before the clock."""
+        ...
+
+    async def tick(self, connection: AsyncConnection, clock: int) -> None:
+        """Folds a tick, new or read back."""
+        ...
+
+
+@dataclass
+class ProcessorConsumer(Generic[S]):
+    """Runs one processor of one partition, EVENTS to STITCHED."""
+
+    log: EventLog
+    partition: int
+    engine: AsyncEngine
+    processor: Processor[S]
+    clock: Clock
+    progress: Progress = field(init=False)
+    _log_id: str = ""
+    _last_tick: int = 0
+    _busy: bool = False
+
+    def __post_init__(self) -> None:
+        self.progress = Progress(self.processor.name, self.partition, events_stream(self.partition))
+
+    async def run(self) -> None:
+        """See Consumer."""
+        await keep_trying(self.progress, self._follow)
+
+    async def catch_up(self) -> Position:
+        """Processes everything up to the present end of EVENTS; no ticks. Returns the position."""
+        end = await self.log.end(events_stream(self.partition))
+        return await self._follow(until=end)
+
+    async def _follow(self, until: int | None = None) -> Position:
+        position = await self.open()
+        position = await self.recover(position)
+        async with self.log.read(events_stream(self.partition), position.position) as reader:
+            while until is None or position.position < until:
+                stored = await reader.next(max_entries=BATCH_ENTRIES, max_bytes=MAX_ENTRY_BYTES, wait=BUSY_TICK_SECONDS)
+                if stored:
+                    position = await self._step(position, stored)
+                if until is None and self._tick_is_due():
+                    position = await self._tick(position)
+        return position
+
+    async def open(self) -> Position:
+        """Checks the logs' identities and returns the stored position."""
+        self._log_id = await self.log.log_id(events_stream(self.partition))
+        async with self.engine.begin() as connection:
+            found = await open_position(
+                connection,
+                self.processor.name,
+                self.partition,
+                self.log,
+                events_stream(self.partition),
+                stitched_stream(self.partition),
+            )
+        self.progress.waiting_for = ""
+        return self._at(found)
+
+    def _at(self, position: Position) -> Position:
+        self.progress.position, self.progress.out_position = position.position, position.out_position
+        return position
+
+    async def _lock(self, connection: AsyncConnection, expected: Position) -> None:
+        found = await lock_position(connection, self.processor.name, self.partition)
+        # Raises Overtaken for us when another worker moved the row while we waited for it.
+        await move_position(connection, self.processor.name, self.partition, expected, found)
+
+    async def _step(self, before: Position, stored: Sequence[Stored]) -> Position:
+        """Decides about a range of entries, publishes, evolves and commits."""
+        entries = [(entry.position, EVENTS.decode(entry.data)) for entry in stored]
+        origin = Origin(self._log_id, entries[0][0], entries[-1][0])
+        async with self.engine.begin() as connection:
+            await self._lock(connection, before)
+            state = await self.processor.load(connection, entries)
+            facts = [self._decide(state, position, entry) for position, entry in entries]
+            output = Stitched(origin, self.processor.clock_of(state), [entry.data for entry in stored], facts)
+            after = Position(origin.last, await self._publish(before, STITCHED.encode(output)))
+            await self.processor.save(connection, state)
+            await move_position(connection, self.processor.name, self.partition, before, after)
+        self._busy = True
+        return self._at(after)
+
+    def _decide(self, state: S, position: int, entry: Any) -> Facts:
+        facts = self.processor.decide(state, position, entry)
+        self.processor.evolve(state, position, entry, facts)
+        return facts
+
+    async def _publish(self, before: Position, data: bytes) -> int:
+        # The expectation is the stored end, never a read of the tail: whoever else wrote is then refused.
+        return await self.log.append(stitched_stream(self.partition), data, expected_end=before.out_position)
+
+    def _tick_is_due(self) -> bool:
+        pause = BUSY_TICK_SECONDS if self._busy else IDLE_TICK_SECONDS
+        return self.clock.now() - self._last_tick >= pause * SECOND
+
+    async def _tick(self, before: Position) -> Position:
+        """Appends the time as an entry, so that what happens because time passed happens at a position."""
+        async with self.engine.begin() as connection:
+            await self._lock(connection, before)
+            now = await self.processor.next_tick(connection, self.clock.now())
+            tick = Tick(Origin(self._log_id, before.position + 1, before.position), now)
+            after = Position(before.position, await self._publish(before, STITCHED.encode(tick)))
+            await self.processor.tick(connection, now)
+            await move_position(connection, self.processor.name, self.partition, before, after)
+        self._last_tick, self._busy = self.clock.now(), False
+        return self._at(after)
+
+    async def recover(self, position: Position, until: int | None = None) -> Position:
+        """Folds outputs that were published but not committed here (all of them, in a replay).
+
+        `until` is the output position to stop at, the stream's present end by default.
+        """
+        stream = stitched_stream(self.partition)
+        end = await self.log.end(stream) if until is None else until
+        if position.out_position >= end:
+            return position
+        async with self.log.read(stream, position.out_position) as reader:
+            while position.out_position < end:
+                room = min(RECOVER_ENTRIES, end - position.out_position)
+                stored = await reader.next(max_entries=room, max_bytes=RECOVER_BYTES, wait=BUSY_TICK_SECONDS)
+                if stored:
+                    position = await self._fold(position, stored)
+        return position
+
+    async def _fold(self, before: Position, outputs: Sequence[Stored]) -> Position:
+        after = before
+        async with self.engine.begin() as connection:
+            await self._lock(connection, before)
+            for stored in outputs:
+                output = STITCHED.decode(stored.data)
+                self._check_origin(output.origin, after)
+                await self._fold_one(connection, output)
+                after = Position(output.origin.last, stored.position)
+            await move_position(connection, self.processor.name, self.partition, before, after)
+        return self._at(after)
+
+    async def _fold_one(self, connection: AsyncConnection, output: Stitched | Tick) -> None:
+        if isinstance(output, Tick):
+            await self.processor.tick(connection, output.clock)
+            return
+        entries = [(position, EVENTS.decode(data)) for position, data in enumerate(output.entries, output.origin.first)]
+        state = await self.processor.load(connection, entries)
+        for (position, entry), facts in zip(entries, output.facts, strict=True):
+            self.processor.evolve(state, position, entry, facts)
+        await self.processor.save(connection, state)
+
+    def _check_origin(self, origin: Origin, at: Position) -> None:
+        if origin.log_id != self._log_id or origin.first != at.position + 1:
+            raise LogError(
+                f"{stitched_stream(self.partition)} {at.out_position + 1} continues {origin}, but "
+                f"{self.processor.name} stands at {at.position} of log {self._log_id}: the output stream belongs to another history"
+            )

@@ -1,0 +1,77 @@
+"""The process that runs a service's consumers: the same app as every other, with nothing but health and metrics."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from prometheus_client import Gauge
+
+from libs.common.app import create_app
+from libs.common.consumer import Consumer
+from libs.common.errors import Unavailable
+from libs.common.eventlog.base import EventLog, LogError
+
+POSITION = Gauge("wanliu_consumer_position", "Last applied position", ["consumer", "partition", "stream"])
+
+
+@dataclass
+class Consumers:
+    """The running consumers of a process and the log they read."""
+
+    log: EventLog
+    running: Sequence[Consumer]
+
+    async def ready(self) -> dict[str, Any]:
+        """Position and lag of each consumer; Unavailable when one has stopped or cannot work."""
+        report: dict[str, Any] = {}
+        for progress in (consumer.progress for consumer in self.running):
+            name = f"{progress.consumer}:{progress.partition}"
+            if progress.error:
+                raise Unavailable(f"{name} has stopped at {progress.position} of {progress.stream}: {progress.error}")
+            if progress.waiting_for:
+                raise Unavailable(f"{name} waits: {progress.waiting_for}")
+            try:
+                end = await self.log.end(progress.stream)
+            except LogError as error:
+                raise Unavailable(str(error)) from error
+            POSITION.labels(progress.consumer, progress.partition, progress.stream).set(progress.position)
+            report[name] = {
+                "stream": progress.stream,
+                "position": progress.position,
+                "out_position": progress.out_position,
+                "lag": max(end - progress.position, 0),
+            }
+        return {"consumers": report}
+
+
+async def _watch(consumer: Consumer) -> None:
+    """Runs a consumer; when it stops for good, keeps the reason for /readyz and the log."""
+    try:
+        await consumer.run()
+    except Exception as error:
+        consumer.progress.error = f"{type(error).__name__}: {error}"[:500]
+        structlog.get_logger().exception("consumer stopped", consumer=consumer.progress.consumer)
+
+
+def create_worker(
+    name: str, open_consumers: Callable[[AsyncExitStack], Awaitable[Consumers]], *, log_level: str = "INFO"
+) -> FastAPI:
+    """An app whose lifespan runs the consumers that `open_consumers` makes."""
+
+    async def resources(stack: AsyncExitStack) -> Consumers:
+        consumers = await open_consumers(stack)
+        tasks = [asyncio.create_task(_watch(consumer)) for consumer in consumers.running]
+
+        async def stop() -> None:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+        stack.push_async_callback(stop)
+        return consumers
+
+    return create_app(name, resources, log_level=log_level)
