@@ -63,6 +63,22 @@ class Processor(Protocol[S]):
 
 
 @dataclass
+class ProcessorReplay(Generic[S]):
+    """Rebuilds a processor's tables by folding its own outputs; decides and publishes nothing. See replay.Rebuild."""
+
+    consumer: "ProcessorConsumer[S]"
+
+    async def catch_up(self) -> Position:
+        """Folds every output there is."""
+        return await self.consumer.recover(await self.consumer.open())
+
+    async def catch_up_to(self, live: AsyncConnection) -> None:
+        """Folds up to the live output position, which `live` locks."""
+        target = await lock_position(live, self.consumer.processor.name, self.consumer.partition)
+        await self.consumer.recover(await self.consumer.open(), until=target.out_position)
+
+
+@dataclass
 class ProcessorConsumer(Generic[S]):
     """Runs one processor of one partition, EVENTS to STITCHED."""
 
@@ -207,5 +223,6 @@ class ProcessorConsumer(Generic[S]):
         if origin.log_id != self._log_id or origin.first != at.position + 1:
             raise LogError(
                 f"{stitched_stream(self.partition)} {at.out_position + 1} continues {origin}, but "
-                f"{self.processor.name} stands at {at.position} of log {self._log_id}: the output stream belongs to another history"
+                f"{self.processor.name} stands at {at.position} of log {self._log_id}: "
+                "the output stream belongs to another history"
             )

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from libs.common.consumer import Progress, keep_trying
 from libs.common.contracts.registry import Registry
 from libs.common.eventlog.base import EventLog, Stored
-from libs.common.positions import Position, move_position, open_position
+from libs.common.positions import Position, lock_position, move_position, open_position
 
 BATCH_ENTRIES = 64
 BATCH_BYTES = 8 * 1024 * 1024
@@ -55,11 +55,17 @@ class ProjectionConsumer:
         await self._follow(until=end)
         return self.progress.position
 
+    async def catch_up_to(self, live: AsyncConnection) -> None:
+        """See replay.Rebuild."""
+        target = await lock_position(live, self.projection.name, self.partition)
+        await self._follow(until=target.position)
+
     async def _follow(self, until: int | None = None) -> None:
         position = await self._open()
         async with self.log.read(self.stream, position) as reader:
             while until is None or position < until:
-                stored = await reader.next(max_entries=BATCH_ENTRIES, max_bytes=BATCH_BYTES, wait=IDLE_SECONDS)
+                room = BATCH_ENTRIES if until is None else min(BATCH_ENTRIES, until - position)
+                stored = await reader.next(max_entries=room, max_bytes=BATCH_BYTES, wait=IDLE_SECONDS)
                 if stored:
                     position = await self._apply(position, stored)
 

@@ -1,0 +1,79 @@
+"""Rebuilds a service's tables from the log beside the live ones, then swaps them in by name.
+
+The shadow lives in schema `<service>_replay`, made by the same migrations. The swap waits for the live
+consumers to be at the shadow's position, holds them there, compares the digests and renames the schemas in one
+transaction: readers see the old state or the new one, and the consumer goes on from the same position.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from libs.common import migrate
+from libs.common.db import open_engine
+
+
+class Rebuild(Protocol):
+    """One consumer of the service, on the shadow's engine."""
+
+    async def catch_up(self) -> object:
+        """Brings the shadow to the log's present end."""
+        ...
+
+    async def catch_up_to(self, live: AsyncConnection) -> None:
+        """Brings the shadow to exactly the live position, which `live` locks until its transaction ends."""
+        ...
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """The digest of the live state before, and of the rebuilt state that replaced it."""
+
+    before: str
+    after: str
+
+
+async def replay(
+    url: str,
+    service: str,
+    rebuilds: Callable[[AsyncEngine], Sequence[Rebuild]],
+    digest: Callable[[AsyncConnection], Awaitable[str]],
+    keep: Sequence[str] = (),
+) -> Replayed:
+    """Rebuilds `service` from position 0 and swaps. `keep` names tables that are no projections: they move over.
+
+    The state is replaced even when the digests differ: the log is the truth. The caller reports the difference.
+    """
+    shadow = f"{service}_replay"
+    async with open_engine(url, service) as live_engine, open_engine(url, shadow) as shadow_engine:
+        await _recreate(live_engine, shadow)
+        await migrate.upgrade(url, shadow, service)
+        consumers = rebuilds(shadow_engine)
+        for consumer in consumers:
+            await consumer.catch_up()
+        async with live_engine.begin() as live:
+            for consumer in consumers:
+                await consumer.catch_up_to(live)
+            before = await digest(live)
+            async with shadow_engine.connect() as rebuilt:
+                after = await digest(rebuilt)
+            await _swap(live, service, shadow, keep)
+        return Replayed(before, after)
+
+
+async def _recreate(engine: AsyncEngine, schema: str) -> None:
+    async with engine.begin() as connection:
+        await connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
+        await connection.execute(text(f"CREATE SCHEMA {schema}"))
+
+
+async def _swap(live: AsyncConnection, service: str, shadow: str, keep: Sequence[str]) -> None:
+    for table in keep:
+        await live.execute(text(f"DROP TABLE {shadow}.{table}"))
+        await live.execute(text(f"ALTER TABLE {service}.{table} SET SCHEMA {shadow}"))
+    await live.execute(text(f"ALTER SCHEMA {service} RENAME TO {service}_replaced"))
+    await live.execute(text(f"ALTER SCHEMA {shadow} RENAME TO {service}"))
+    await live.execute(text(f"DROP SCHEMA {service}_replaced CASCADE"))
