@@ -17,7 +17,7 @@ class Happened(NamedTuple):
     body: EventBody
     at: int
     position: int
-    index: int
+    idx: int
 
 
 _times = st.one_of(
@@ -74,7 +74,7 @@ def revenue(events: list[Happened]) -> dict[tuple[str, str], tuple[int, int]]:
 def last_written(events: list[Happened], field: str) -> dict[str, Any]:
     """Traits by a sort of all writes."""
     found: dict[str, Any] = {}
-    for event in sorted(events, key=lambda e: (e.at, e.position, e.index)):
+    for event in sorted(events, key=lambda e: (e.at, e.position, e.idx)):
         if event.body.type != "group":
             found.update(getattr(event.body, field))
     return found

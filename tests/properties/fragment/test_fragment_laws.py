@@ -118,7 +118,7 @@ def test_first_and_last_touch_are_the_extremes_of_events_with_a_medium_or_campai
     fragment = merge(*(fold(events[i::2]) for i in range(2)))
     for name, channel in fragment.channels.items():
         seen = [e for e in events if e.body.channel == name]
-        touches = sorted((e.at, e.position, e.index) for e in seen if e.body.medium or e.body.campaign)
+        touches = sorted((e.at, e.position, e.idx) for e in seen if e.body.medium or e.body.campaign)
         assert (channel.first_seen, channel.last_seen) == (min(e.at for e in seen), max(e.at for e in seen))
         found = [(t.at, t.position, t.index) for t in (channel.first_touch, channel.last_touch) if t]
         assert found == ([touches[0], touches[-1]] if touches else [])
