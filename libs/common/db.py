@@ -6,7 +6,8 @@ Tables carry no schema name, so the same code serves the live schema and the sha
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 
 @asynccontextmanager
@@ -23,3 +24,12 @@ async def open_engine(url: str, schema: str, *, pool_size: int = 5) -> AsyncIter
         yield engine
     finally:
         await engine.dispose()
+
+
+async def driver_connection(connection: AsyncConnection) -> asyncpg.Connection:
+    """The asyncpg connection under `connection`, in the same transaction: for COPY and bulk statements."""
+    driver: asyncpg.Connection = (await connection.get_raw_connection()).driver_connection
+    if not driver.is_in_transaction():
+        # SQLAlchemy begins when its first statement runs; what bypasses it would commit by itself.
+        await connection.exec_driver_sql("SELECT 1")
+    return driver

@@ -1,0 +1,42 @@
+"""Erasure: what must be forgotten with a person, decided once, at the position of the request."""
+
+from collections.abc import Iterable
+
+from libs.common.contracts.events import Pseudonym
+from libs.common.contracts.stitched import Erased
+from services.identity.state import Slice
+
+
+def closure(state: Slice, request: str, seeds: Iterable[Pseudonym], at: int) -> Erased:
+    """All that belongs to the customers of the seeds, as they are merged now.
+
+    The seeds themselves are always among the pseudonyms, so that the vault forgets an identifier of which no
+    event ever came. So are pseudonyms that a binding of the person carries and nobody owns (held out when the
+    binding was linked): after this, no other trace would lead to them. What belongs to another customer stays.
+    """
+    owners = {state.pseudonyms[seed.id].customer for seed in seeds if seed.id in state.pseudonyms}
+    customers, bindings, pseudonyms = set(owners), set[bytes](), {seed.id for seed in seeds}
+    for owner in owners:
+        members = state.members[owner]
+        customers |= members.former
+        bindings |= members.bindings
+        pseudonyms |= members.pseudonyms
+    for binding in bindings:
+        pseudonyms.update(each for each in state.evidence[binding].pseudonyms if each not in state.pseudonyms)
+    return Erased(request, at, sorted(customers), sorted(bindings), sorted(pseudonyms))
+
+
+def forget(state: Slice, erased: Erased) -> None:
+    """Drops everything erased and remembers only the ids, to know what comes late."""
+    for binding in erased.bindings:
+        state.bindings.drop(binding)
+        state.evidence.pop(binding, None)
+        state.erased.put(binding, erased.request)
+    for pseudonym in erased.pseudonyms:
+        state.pseudonyms.drop(pseudonym)
+        state.erased.put(pseudonym, erased.request)
+    for customer in erased.customers:
+        state.customers.drop(customer)
+        state.former.drop(customer)
+        state.counts.pop(customer, None)
+        state.members.pop(customer, None)
