@@ -15,6 +15,7 @@ class Proxy:
         self._bytes = 0
         self._moved = asyncio.Condition()
         self.cuts = 0
+        self.swallowing = False  # what the server sends is lost, as in a connection that dies unnoticed
         self.url = ""
 
     @classmethod
@@ -62,8 +63,9 @@ class Proxy:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, counted: bool) -> None:
         try:
             while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
+                if not (counted and self.swallowing):
+                    writer.write(data)
+                    await writer.drain()
                 if counted:
                     async with self._moved:
                         self._bytes += len(data)

@@ -35,6 +35,7 @@ class JetStreamReader:
         self._inbox: Subscription | None = None
         self._consumer = ""
         self._requested = 0
+        self._heard = 0.0
         self._held: Stored | None = None
 
     async def next(self, *, max_entries: int, max_bytes: int, wait: float) -> Sequence[Stored]:
@@ -76,7 +77,6 @@ class JetStreamReader:
     async def _message(self, wait: float) -> Msg | None:
         """The next message of the consumer that carries an entry."""
         deadline = monotonic() + wait
-        silent_since = monotonic()
         inbox = self._inbox or await self._open()
         while True:
             if self._requested == 0:
@@ -86,11 +86,11 @@ class JetStreamReader:
             try:
                 message = await inbox.next_msg(timeout=max(min(deadline - monotonic(), HEARTBEAT_SECONDS), 0.001))
             except TimeoutError:
-                if monotonic() - silent_since > SILENCE_SECONDS:  # not even a heartbeat: the consumer is gone
+                if monotonic() - self._heard > SILENCE_SECONDS:  # not even a heartbeat: the consumer is gone
                     await self.close()
-                    inbox, silent_since = await self._open(), monotonic()
+                    inbox = await self._open()
                 continue
-            silent_since = monotonic()
+            self._heard = monotonic()
             status = (message.headers or {}).get("Status")
             if status is None:
                 self._requested -= 1
@@ -113,7 +113,7 @@ class JetStreamReader:
         )
         info = await self._jetstream._jsm.add_consumer(self._stream, config)
         self._consumer = info.name
-        self._requested = 0
+        self._requested, self._heard = 0, monotonic()
         self._inbox = await self._client.subscribe(self._client.new_inbox())
         return self._inbox
 
@@ -129,12 +129,14 @@ class JetStreamReader:
         self._requested = PULL_ENTRIES
 
     async def _prove_nothing_is_missing(self) -> None:
-        """Silence must mean the end: a broker that skips its last entries would look the same."""
+        """Silence must mean the end. A broker that skipped the last entries, or sent them into a connection
+        that was cut, keeps silent too: then the consumer is discarded, and LogGap raised if they are gone."""
         try:
             end = (await self._jetstream.stream_info(self._stream)).state.last_seq
         except _AWAY as error:
             raise LogUnavailable(f"the log did not answer about {self._stream}") from error
         if end > self._position:
+            await self.close()
             await self._must_exist(self._position + 1)
 
     async def _must_exist(self, position: int) -> None:
