@@ -21,8 +21,8 @@ def closure(state: Slice, request: str, seeds: Iterable[Pseudonym], at: int) -> 
         customers |= members.former
         bindings |= members.bindings
         pseudonyms |= members.pseudonyms
-    for binding in bindings:
-        pseudonyms.update(each for each in state.evidence[binding].pseudonyms if each not in state.pseudonyms)
+    carried = {each for binding in bindings for each in state.evidence[binding].pseudonyms}
+    pseudonyms |= carried - state.pseudonyms.keys() - state.erased.keys()
     return Erased(request, at, sorted(customers), sorted(bindings), sorted(pseudonyms))
 
 
@@ -31,10 +31,11 @@ def forget(state: Slice, erased: Erased) -> None:
     for binding in erased.bindings:
         state.bindings.drop(binding)
         state.evidence.pop(binding, None)
-        state.erased.put(binding, erased.request)
     for pseudonym in erased.pseudonyms:
         state.pseudonyms.drop(pseudonym)
-        state.erased.put(pseudonym, erased.request)
+    for forgotten in (*erased.bindings, *erased.pseudonyms):
+        if forgotten not in state.erased:
+            state.erased.put(forgotten, erased.request)
     for customer in erased.customers:
         state.customers.drop(customer)
         state.former.drop(customer)

@@ -12,7 +12,7 @@ from services.identity.partition_clock import advance
 from services.identity.state import Slice
 
 
-@dataclass(frozen=True)
+@dataclass
 class Identity:
     """Stitches one partition; see Processor."""
 

@@ -70,8 +70,7 @@ async def _load_customers(
 ) -> None:
     """Loads what new bindings and seeds lead to: owners, their customers, and all of those that may end."""
     pseudonyms = {each.id for binding in new for each in binding.pseudonyms} | {seed.id for seed in seeds}
-    erasable_ids = [*(binding.id for binding in new), *pseudonyms]
-    state.erased.load(await driver.fetch("SELECT id, request FROM erased WHERE id = ANY($1)", erasable_ids))
+    await _load_erased(driver, state, {binding.id for binding in new} | pseudonyms)
     await _load_owned(driver, state, "pseudonym", pseudonyms)
     customers = sorted({owned.customer for owned in state.pseudonyms.values()})
     if not customers:
@@ -86,6 +85,10 @@ async def _load_customers(
     ending, erasable = reach(new, seeds, state.pseudonyms, state.customers)
     if ending:
         await _load_members(driver, state, ending, erasable)
+
+
+async def _load_erased(driver: asyncpg.Connection, state: Slice, ids: Iterable[bytes]) -> None:
+    state.erased.load(await driver.fetch("SELECT id, request FROM erased WHERE id = ANY($1)", list(ids)))
 
 
 async def _load_owned(driver: asyncpg.Connection, state: Slice, column: str, ids: Iterable[bytes]) -> None:
@@ -116,9 +119,10 @@ async def _load_members(driver: asyncpg.Connection, state: Slice, ending: set[by
     for former, customer, _, _ in rows:
         state.members[customer].former.add(former)
     if erasable:
-        # Who owns what the evidence names, to tell what nobody owns.
-        named = {each for evidence in state.evidence.values() for each in evidence.pseudonyms}
-        await _load_owned(driver, state, "pseudonym", named - state.pseudonyms.keys())
+        # To tell what nobody owns.
+        carried = {each for evidence in state.evidence.values() for each in evidence.pseudonyms}
+        await _load_erased(driver, state, carried - state.pseudonyms.keys())
+        await _load_owned(driver, state, "pseudonym", carried - state.pseudonyms.keys())
 
 
 async def save(connection: AsyncConnection, partition: int, state: Slice) -> None:

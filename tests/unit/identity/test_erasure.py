@@ -140,3 +140,21 @@ def test_the_person_may_start_anew_under_new_pseudonyms() -> None:
     people.erase("u1")
     people.send("u2")
     assert people.customer("u2") not in (None, before)
+
+
+def test_what_an_earlier_request_erased_is_not_erased_again() -> None:
+    people = Partition()
+    people.send("u1 a1")
+    people.send("u2 a1")
+    people.erase("u1", request="r1")
+    (erased,) = people.erase("u2", request="r2").erased
+    assert names_of(erased.pseudonyms, "u1 u2 a1") == {"u2"}
+
+
+def test_a_repeated_request_names_its_seed_again_and_keeps_the_first() -> None:
+    people = Partition()
+    people.send("u1")
+    people.erase("u1", request="r1")
+    (erased,) = people.erase("u1", request="r2").erased
+    assert (erased.customers, erased.bindings, erased.pseudonyms) == ([], [], [name_id("u1")])
+    assert people.state.erased[name_id("u1")] == "r1"
