@@ -24,7 +24,7 @@ MAX_PAYLOAD = 4 * 1024 * 1024
 INBOX = "_INBOX.>"
 
 VAULT_OPERATIONS = {
-    "ingest": ("workspace", "bind", "find", "day_key"),
+    "ingest": ("workspace", "bind", "find", "day_key", "keys"),  # keys: a tail shows events' names
     "identity": ("workspace", "find"),
     "profile": ("workspace", "keys", "find", "reveal"),
     "privacy": ("workspace", "bind", "keys", "find", "reveal", "day_key"),
