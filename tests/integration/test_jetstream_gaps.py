@@ -78,7 +78,8 @@ async def test_an_entry_that_was_sent_but_never_arrived_is_read_again(nats_url: 
 
 
 async def test_no_entry_is_skipped_while_connections_are_cut(nats_url: str) -> None:
-    entries, read = 2000, []
+    entries = 2000
+    read: list[int] = []
     async with Proxy.to(nats_url) as proxy, log_on(nats_url) as (_, log), log_on(proxy.url) as (_, cut_log):
         stream = await filled(log, entries, padding=2000)
 

@@ -109,9 +109,21 @@ class Erasure(msgspec.Struct, array_like=True, frozen=True):
     seeds: list[Pseudonym]
 
 
+class Revealed(msgspec.Struct, array_like=True, frozen=True):
+    """Personal information of `customer` was shown to `caller` for `purpose`. `names` says which, never a value."""
+
+    workspace: str
+    appended_at: int
+    caller: str
+    customer: bytes
+    purpose: str
+    names: list[str]
+
+
 EVENTS.register("batch", 1, Batch)
 EVENTS.register("source_created", 1, SourceCreated)
 EVENTS.register("source_deleted", 1, SourceDeleted)
 EVENTS.register("erasure", 1, Erasure)
+EVENTS.register("revealed", 1, Revealed)
 
-EventsEntry = Batch | SourceCreated | SourceDeleted | Erasure
+EventsEntry = Batch | SourceCreated | SourceDeleted | Erasure | Revealed
