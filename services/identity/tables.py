@@ -7,7 +7,7 @@ from libs.common.positions import positions_table
 
 metadata = MetaData()
 
-positions_table(metadata)
+positions = positions_table(metadata)
 
 # `fillfactor`: rows that every transaction updates find room in their page for the next version.
 Table(
@@ -91,7 +91,7 @@ Table(
 )
 
 # Events per source as identity decided: the stored, duplicate and suppressed of the accounting.
-Table(
+accounting = Table(
     "accounting",
     metadata,
     Column("workspace", Text, primary_key=True),
