@@ -5,7 +5,8 @@ import sys
 import typer
 from rich.markup import escape
 
-from libs.devstack.commands import lifecycle
+from libs.common.telemetry import configure_logging
+from libs.devstack.commands import lifecycle, observing, privacy, sources, tokens
 from libs.devstack.commands.common import messages
 from libs.devstack.errors import StackError
 
@@ -14,12 +15,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Wanliu (万流): an event-sourced customer data platform, on your machine.",
 )
-app.command()(lifecycle.up)
-app.command()(lifecycle.down)
+for command in (lifecycle.up, lifecycle.down, observing.status, observing.catchup, sources.tail):
+    app.command()(command)
+for name, group in (("source", sources.app), ("token", tokens.app), ("privacy", privacy.app)):
+    app.add_typer(group, name=name)
 
 
 def main() -> None:
     """Runs a command; what the stack cannot do is one message, not a traceback."""
+    configure_logging("ERROR")
     try:
         app()
     except StackError as error:

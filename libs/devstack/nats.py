@@ -14,14 +14,13 @@ from pathlib import Path
 
 from libs.common.contracts.vault import EVICT_SUBJECT, SUBJECT
 from libs.common.eventlog.base import events_stream, stitched_stream
-from libs.common.eventlog.jetstream import OLDEST_SERVER, subject_of
+from libs.common.eventlog.jetstream import OLDEST_SERVER, inbox_of, subject_of
 from libs.devstack.credentials import Credentials
 from libs.devstack.errors import StackError
 from libs.devstack.table import HOST
 
 OPERATOR = "operator"
 MAX_PAYLOAD = 4 * 1024 * 1024
-INBOX = "_INBOX.>"
 
 VAULT_OPERATIONS = {
     "ingest": ("workspace", "bind", "find", "day_key", "keys"),  # keys: a tail shows events' names
@@ -91,7 +90,7 @@ def permissions(service: str, partitions: int) -> dict[str, object]:
         publish += [subject_of(stitched)] if service in WRITES_STITCHED else []
         publish += _reading(events) if service in READS_EVENTS | WRITES_EVENTS else []
         publish += _reading(stitched) if service in READS_STITCHED else []
-    subscribe = [INBOX, EVICT_SUBJECT]
+    subscribe = [f"{inbox_of(service)}.>", EVICT_SUBJECT]
     if service != "privacy":
         return {"publish": publish, "subscribe": subscribe}
     return {

@@ -37,7 +37,7 @@ def nats_spec(stack: Stack) -> Spec:
 
     async def probe() -> None:
         try:
-            async with connect(stack.nats_url(nats.OPERATOR), "wanliu probe") as client:
+            async with connect(stack.nats_url(nats.OPERATOR), "wanliu probe", patience=0.5) as client:
                 await client.jetstream(timeout=1).account_info()
         except (LogUnavailable, TimeoutError, OSError) as error:
             raise NotReady(f"it does not answer on port {stack.nats_port} ({error})") from error

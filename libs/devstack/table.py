@@ -41,6 +41,7 @@ class Process:
     service: Service
     factory: str
     offset: int
+    reads_log: bool
 
     @property
     def environment(self) -> tuple[str, ...]:
@@ -79,6 +80,6 @@ def processes() -> list[Process]:
 def _processes_of(service: Service) -> tuple[Process, Process]:
     module = f"services.{service.name}"
     return (
-        Process(f"{service.name}-worker", service, f"{module}.worker:create", service.offset + WORKER_OFFSET),
-        Process(service.name, service, f"{module}.app:create", service.offset),
+        Process(f"{service.name}-worker", service, f"{module}.worker:create", service.offset + WORKER_OFFSET, True),
+        Process(service.name, service, f"{module}.app:create", service.offset, False),
     )

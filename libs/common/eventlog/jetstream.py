@@ -5,13 +5,14 @@ re-reads when it is not; an append is a plain request whose PubAck comes after t
 (`sync_interval: always`, see libs/devstack and deploy/).
 """
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
-import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -30,29 +31,46 @@ _AWAY = (NatsError, NoStreamResponseError, TimeoutError, OSError)
 
 
 @asynccontextmanager
-async def connect(url: str, name: str) -> AsyncIterator[Client]:
-    """A connection that reconnects for ever. Raises LogUnavailable when the first try fails."""
+async def connect(url: str, name: str, *, patience: float = 5.0) -> AsyncIterator[Client]:
+    """A connection that reconnects for ever. Raises LogUnavailable when none comes about in `patience` seconds.
+
+    Replies come to an inbox below the user's name, so that the broker can keep one service from reading
+    what another one is answered (the vault answers with keys).
+    """
+    client = Client()
     try:
-        client = await nats.connect(
-            url,
-            name=name,
-            connect_timeout=5,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=0.2,
-            ping_interval=5,
-            max_outstanding_pings=2,
-            allow_reconnect=True,
-            error_cb=_note,
-        )
-    except _AWAY as error:
-        raise LogUnavailable(f"no NATS server answers ({type(error).__name__})") from error
-    try:
+        # nats-py itself would try the first connection for ever too.
+        async with asyncio.timeout(patience):
+            await client.connect(
+                url,
+                name=name,
+                connect_timeout=5,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=0.2,  # type: ignore[arg-type]  # any number works: it is slept
+                ping_interval=5,
+                max_outstanding_pings=2,
+                allow_reconnect=True,
+                error_cb=_note,
+                inbox_prefix=inbox_of(urlsplit(url).username),
+            )
         found = client.connected_server_version
         if (found.major, found.minor) < OLDEST_SERVER:
             raise LogError(f"nats-server {found} is too old: at least 2.14 is needed to keep what it acknowledges")
+    except _AWAY as error:
+        await client.close()
+        raise LogUnavailable(f"no NATS server answers ({type(error).__name__})") from error
+    except BaseException:
+        await client.close()
+        raise
+    try:
         yield client
     finally:
         await client.close()
+
+
+def inbox_of(user: str | None) -> str:
+    """The subject below which a user's replies arrive."""
+    return f"_INBOX.{user}" if user else "_INBOX"
 
 
 async def _note(error: Exception) -> None:

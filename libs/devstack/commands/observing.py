@@ -1,0 +1,51 @@
+"""wanliu status, wanliu catchup."""
+
+import asyncio
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from libs.devstack.commands.common import DEFAULT_DATA, AsJson, Data, console, messages, open_stack, print_json
+
+
+def status(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
+    """Show URL, readiness and lag of every service and engine; exit 1 unless all are ready."""
+    from libs.devstack import observe
+
+    report = asyncio.run(observe.status(open_stack(data)))
+    if as_json:
+        print_json(report)
+    else:
+        console.print(_status_table(report))
+    if not report["ready"]:
+        raise typer.Exit(1)
+
+
+def _status_table(report: dict[str, Any]) -> Table:
+    ends = ", ".join(f"{name} ends at {end}" for name, end in report["streams"].items())
+    table = Table("process", "URL", "pid", "restarts", "ready", "lag", caption=ends)
+    for name, process in report["processes"].items():
+        ready = "[green]yes[/]" if process["ready"] else f"[red]no[/]: {process['reason']}"
+        lag = str(process["lag"]) if process["consumers"] else ""
+        table.add_row(name, process["url"], str(process["pid"] or ""), str(process["restarts"]), ready, lag)
+    return table
+
+
+def catchup(
+    data: Data = DEFAULT_DATA,
+    patience: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait at most.")] = 60.0,
+) -> None:
+    """Wait until every consumer has applied the log's present tail; print their positions as JSON."""
+    from libs.devstack.catchup import catch_up
+
+    stack = open_stack(data)
+    columns = (TextColumn("entries applied"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=messages, transient=True) as progress:
+        task = progress.add_task("applied", total=None)
+        consumers = asyncio.run(
+            catch_up(stack, patience, lambda done, total: progress.update(task, completed=done, total=total))
+        )
+    print_json({"positions": msgspec.to_builtins(consumers)})
