@@ -35,7 +35,9 @@ class Chaos:
         """Does `faults` faults with a random pause before each, and more as long as `until` says no."""
         while self.done.total() < faults or not until():
             await asyncio.sleep(self.draw.uniform(*pause))
-            await self.draw.choices([self._kill, self._freeze, self._cut_clients, self._cut_database], [12, 1, 2, 2])[0]()
+            await self.draw.choices([self._kill, self._freeze, self._cut_clients, self._cut_database], [12, 1, 2, 2])[
+                0
+            ]()
 
     async def _kill(self) -> None:
         """kill -9 of a random process; every process has the same chance."""
@@ -85,5 +87,3 @@ async def wait_until_ready(stack: Stack, patience: float = 60) -> None:
     async with asyncio.timeout(patience):
         while StackState.load(stack.layout).state != READY:
             await asyncio.sleep(0.1)
-
-

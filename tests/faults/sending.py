@@ -48,9 +48,16 @@ async def deliver(client: httpx.AsyncClient, key: str, batch: list[dict[str, Any
 
 
 async def send_all(
-    url: str, key: str, batches: Sequence[list[dict[str, Any]]], journal: Journal, *, clients: int, seed: int
+    url: str,
+    key: str,
+    batches: Sequence[list[dict[str, Any]]],
+    journal: Journal,
+    *,
+    clients: int,
+    seed: int,
+    pace: float = 0.0,
 ) -> None:
-    """Delivers every batch once, some twice, over several connections; a person's batches stay in order."""
+    """Delivers every batch once and some twice, over at most `clients` requests at once, one every `pace` seconds."""
     draw = random.Random(seed)
     turn = asyncio.Semaphore(clients)
     timeout = httpx.Timeout(10)
@@ -61,7 +68,11 @@ async def send_all(
             await deliver(client, key, batch, journal)
         turn.release()
 
-    async with httpx.AsyncClient(base_url=url, timeout=timeout, trust_env=False) as client, asyncio.TaskGroup() as group:
+    async with (
+        httpx.AsyncClient(base_url=url, timeout=timeout, trust_env=False) as client,
+        asyncio.TaskGroup() as group,
+    ):
         for batch in batches:
             await turn.acquire()
+            await asyncio.sleep(pace)
             group.create_task(one(batch, draw.random() < DOUBLED_SHARE))
