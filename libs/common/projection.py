@@ -4,7 +4,7 @@ A batch of entries and the move of the position row are one transaction, the mov
 twice, a batch moves nothing the second time; killed anywhere, nothing or all of it happened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,7 +32,11 @@ class Projection(Protocol):
 
 @dataclass
 class ProjectionConsumer:
-    """Keeps one projection of one partition's stream up to date."""
+    """Keeps one projection of one partition's stream up to date.
+
+    `settle` is for what must follow a commit but cannot be part of it (the vault's overwriting of old keys). It
+    is called at every start and after every committed batch, so it must be repeatable.
+    """
 
     log: EventLog
     stream: str
@@ -40,6 +44,7 @@ class ProjectionConsumer:
     engine: AsyncEngine
     projection: Projection
     registry: Registry
+    settle: Callable[[], Awaitable[None]] | None = None
     progress: Progress = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,12 +67,18 @@ class ProjectionConsumer:
 
     async def _follow(self, until: int | None = None) -> None:
         position = await self._open()
+        await self._settle()
         async with self.log.read(self.stream, position) as reader:
             while until is None or position < until:
                 room = BATCH_ENTRIES if until is None else min(BATCH_ENTRIES, until - position)
                 stored = await reader.next(max_entries=room, max_bytes=BATCH_BYTES, wait=IDLE_SECONDS)
                 if stored:
                     position = await self._apply(position, stored)
+                    await self._settle()
+
+    async def _settle(self) -> None:
+        if self.settle is not None:
+            await self.settle()
 
     async def _open(self) -> int:
         async with self.engine.begin() as connection:
