@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -107,8 +108,12 @@ SUITES = {"intl-v1": Suite("intl-v1", 32), "gm-v1": Suite("gm-v1", 16)}
 
 def associated(suite: str, workspace: str, field: str, *ids: bytes) -> bytes:
     """Associated data: unambiguous because every part carries its length."""
-    parts = [suite.encode(), workspace.encode(), field.encode(), *ids]
-    return b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+    return _parts(suite, workspace, field) + b"".join([len(part).to_bytes(2, "big") + part for part in ids])
+
+
+@lru_cache(maxsize=1024)
+def _parts(*names: str) -> bytes:
+    return b"".join(len(part).to_bytes(2, "big") + part for part in map(str.encode, names))
 
 
 def body_associated(suite: str, workspace: str, binding: bytes, event: bytes) -> bytes:
