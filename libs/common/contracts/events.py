@@ -3,6 +3,9 @@
 In clear are only the workspace, sources, hashed event ids, bindings, pseudonyms with their kinds, times
 and counts. Whatever a person sent or is called stands in `body`, encrypted under the key of its binding
 (events, see `body.py`) or under a key of the day (rejects). Times are microseconds since the Unix epoch, UTC.
+
+`gc=False`: what comes by the thousand is never part of a cycle, and the garbage collector looking through it
+again and again cost a reader half of its time (m, bench/identity.py).
 """
 
 import msgspec
@@ -15,21 +18,21 @@ MAX_ENTRY_BYTES = 1024 * 1024
 EVENTS = Registry()
 
 
-class Pseudonym(msgspec.Struct, array_like=True, frozen=True):
+class Pseudonym(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The random 128-bit stand-in of one identifier of one kind."""
 
     kind: str
     id: bytes
 
 
-class Binding(msgspec.Struct, array_like=True, frozen=True):
+class Binding(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The set of pseudonyms that an event carries. `id` = hash of the sorted set (see crypto.binding_id)."""
 
     id: bytes
     pseudonyms: list[Pseudonym]
 
 
-class Event(msgspec.Struct, array_like=True, frozen=True):
+class Event(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One event. `source` and `binding` are indexes into the batch's tables; `id` is 16 bytes, keyed hash."""
 
     id: bytes
@@ -40,7 +43,7 @@ class Event(msgspec.Struct, array_like=True, frozen=True):
     body: bytes
 
 
-class Reject(msgspec.Struct, array_like=True, frozen=True):
+class Reject(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An event that was refused and why. `day` (YYYY-MM-DD) names the key that `body` is sealed under."""
 
     id: bytes
@@ -53,7 +56,7 @@ class Reject(msgspec.Struct, array_like=True, frozen=True):
     body: bytes
 
 
-class Tally(msgspec.Struct, array_like=True, frozen=True):
+class Tally(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What one source sent in this entry: received = accepted + rejected + duplicate + suppressed."""
 
     source: int

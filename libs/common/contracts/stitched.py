@@ -26,14 +26,14 @@ class Origin(msgspec.Struct, array_like=True, frozen=True):
     last: int
 
 
-class Linked(msgspec.Struct, array_like=True, frozen=True):
+class Linked(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A binding seen for the first time belongs to this customer."""
 
     binding: bytes
     customer: bytes
 
 
-class Merged(msgspec.Struct, array_like=True, frozen=True):
+class Merged(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`loser` ended; `binding` is the evidence that joined it with `winner` (the older customer)."""
 
     winner: bytes
@@ -41,7 +41,7 @@ class Merged(msgspec.Struct, array_like=True, frozen=True):
     binding: bytes
 
 
-class Moved(msgspec.Struct, array_like=True, frozen=True):
+class Moved(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A known binding changed its customer."""
 
     binding: bytes
@@ -49,7 +49,7 @@ class Moved(msgspec.Struct, array_like=True, frozen=True):
     customer: bytes
 
 
-class Refused(msgspec.Struct, array_like=True, frozen=True):
+class Refused(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """`binding` would have joined `customers` against `rule` (such as `user_id limit 1`); `held` was left out."""
 
     binding: bytes
