@@ -53,9 +53,8 @@ def fold(
 
 
 def _fold_binding(folded: Folded, binding: bytes, arrived: Sequence[Arrived], known: Known, key: HeldKey) -> None:
-    sources = Counter((known.workspace, each.source) for each in arrived)
     if key.state == ERASED:
-        folded.erased.update(sources)
+        _book(folded.erased, known.workspace, arrived)
         return
     if key.state != LIVE:
         place = arrived[0]
@@ -66,7 +65,12 @@ def _fold_binding(folded: Folded, binding: bytes, arrived: Sequence[Arrived], kn
     sealed = Sealed(key.sealer, known.suite, known.workspace, binding)
     folded.fragments[binding] = _grown(sealed, known, arrived)
     folded.rows += sorted(arrived)
-    folded.stored.update(sources)
+    _book(folded.stored, known.workspace, arrived)
+
+
+def _book(counts: Counter[tuple[str, str]], workspace: str, arrived: Sequence[Arrived]) -> None:
+    for each in arrived:
+        counts[workspace, each.source] += 1
 
 
 def _grown(sealed: Sealed, known: Known, arrived: Sequence[Arrived]) -> bytes:
