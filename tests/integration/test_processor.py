@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,18 +59,30 @@ class Counting:
 
 @dataclass
 class FaultyLog:
-    """A log that fails an append before or after it stored the entry."""
+    """A log that fails an append before it stored the entry (lost), after (stored), or stores it only later (late)."""
 
     inner: EventLog
     faults: list[str] = field(default_factory=list)
+    lateness: int = 1
+    _late: list[tuple[str, bytes, int | None]] = field(default_factory=list)
+    _calls: int = 0
+
+    async def _deliver_late(self) -> None:
+        self._calls += 1
+        if self._late and self._calls % (self.lateness + 1) == 0:
+            stream, data, expected_end = self._late.pop(0)
+            with suppress(WrongExpectation):
+                await self.inner.append(stream, data, expected_end=expected_end)
 
     async def ensure(self, stream: str) -> None:
         await self.inner.ensure(stream)
 
     async def log_id(self, stream: str) -> str:
+        await self._deliver_late()
         return await self.inner.log_id(stream)
 
     async def end(self, stream: str) -> int:
+        await self._deliver_late()
         return await self.inner.end(stream)
 
     def read(self, stream: str, after: int) -> AbstractAsyncContextManager[Reader]:
@@ -80,7 +92,9 @@ class FaultyLog:
         self, stream: str, data: bytes, *, expected_end: int | None = None, message_id: str | None = None
     ) -> int:
         fault = self.faults.pop() if self.faults else "none"
-        if fault == "lost":
+        if fault == "late":
+            self._late.append((stream, data, expected_end))
+        if fault in ("lost", "late"):
             raise LogUnavailable("not stored, and nobody says so")
         position = await self.inner.append(stream, data, expected_end=expected_end, message_id=message_id)
         if fault == "stored":
@@ -96,8 +110,8 @@ async def engine(postgres: PostgresServer) -> Any:
         yield engine
 
 
-async def fill(log: EventLog, n: int) -> None:
-    for number in range(n):
+async def fill(log: EventLog, n: int, first: int = 0) -> None:
+    for number in range(first, first + n):
         await log.append("EVENTS_0", EVENTS.encode(SourceCreated("w", number, "s", f"n{number % 3}", "web", b"")))
 
 
@@ -134,14 +148,45 @@ def consumer_of(log: EventLog, engine: AsyncEngine) -> ProcessorConsumer[dict[st
     return ProcessorConsumer(log, 0, engine, Counting(), FixedClock(0))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(12))
 async def test_an_unclear_append_neither_loses_nor_doubles(engine: AsyncEngine, seed: int) -> None:
     draw = random.Random(seed)
-    log = FaultyLog(MemoryLog(), [draw.choice(["none", "lost", "stored"]) for _ in range(20)])
-    await fill(log.inner, 30)
+    faults = [draw.choice(["none", "lost", "stored", "late"]) for _ in range(20)]
+    log = FaultyLog(MemoryLog(), faults, lateness=seed)
     for end in (10, 20, 30):
+        await fill(log.inner, 10, first=end - 10)
         await run_until_done(consumer_of(log, engine), end)
     await check_exact(log, engine, 30)
+
+
+@pytest.mark.parametrize("mutant", ["no recovery from the output", "expectation read from the tail"])
+async def test_the_checks_above_notice_a_processor_without(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, mutant: str
+) -> None:
+    async def tail(self: ProcessorConsumer[Any], before: Position, data: bytes) -> int:
+        return await self.log.append("STITCHED_0", data, expected_end=await self.log.end("STITCHED_0"))
+
+    async def forget(self: ProcessorConsumer[Any], position: Position, until: int | None = None) -> Position:
+        return position
+
+    monkeypatch.setattr(ProcessorConsumer, "_publish", tail)
+    if mutant == "no recovery from the output":
+        monkeypatch.setattr(ProcessorConsumer, "recover", forget)
+    red = 0
+    for lateness in range(12):
+        log = FaultyLog(MemoryLog(), ["stored", "late", "stored", "late"], lateness)
+        async with postgres.empty("counting") as engine:
+            async with engine.begin() as connection:
+                await connection.run_sync(metadata.create_all)
+            try:
+                await fill(log.inner, 30)
+                await run_until_done(consumer_of(log, engine), 30)
+                await fill(log.inner, 30, first=30)
+                await run_until_done(consumer_of(log, engine), 60)
+                await check_exact(log, engine, 60)
+            except (AssertionError, LogError):
+                red += 1
+    assert red
 
 
 async def test_a_crash_between_publish_and_commit_is_mended_from_the_output(

@@ -91,6 +91,20 @@ async def test_workers_side_by_side_apply_each_entry_once(engine: AsyncEngine) -
     assert await positions_seen(engine) == list(range(1, 301))
 
 
+async def test_the_checks_above_notice_a_projection_that_commits_without_its_position(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stay(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr("libs.common.projection.move_position", stay)
+    log = MemoryLog()
+    await fill(log, 50)
+    for _ in range(2):
+        await consumer_of(log, engine, Recording()).catch_up()
+    assert await positions_seen(engine) != list(range(1, 51))
+
+
 async def test_a_second_delivery_of_a_batch_moves_nothing(engine: AsyncEngine) -> None:
     log = MemoryLog()
     await fill(log, 5)
