@@ -28,7 +28,7 @@ from libs.common.db import open_engine
 from libs.devstack import launch
 from libs.devstack.privileges import Identity, postgres_identity
 
-Database = Callable[[str], Awaitable[AsyncEngine]]
+Database = Callable[..., Awaitable[AsyncEngine]]
 _numbers = itertools.count(1)
 
 

@@ -1,0 +1,42 @@
+"""privacy's API and the vault's request-reply server."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import msgspec
+from fastapi import FastAPI
+from nats.aio.msg import Msg
+
+from libs.common.app import create_app
+from libs.common.contracts.vault import EVICT_SUBJECT, Evict
+from services.privacy.gate import Gate
+from services.privacy.growth import grow
+from services.privacy.resources import PrivacyResources, open_vault
+from services.privacy.routes import router
+from services.privacy.server import VaultServer
+from services.privacy.settings import PrivacySettings
+from services.privacy.vault import Vault
+
+
+def create() -> FastAPI:
+    """For uvicorn: `services.privacy.app:create`."""
+    settings = PrivacySettings()
+
+    async def resources(stack: AsyncExitStack) -> PrivacyResources:
+        opened, ring = await open_vault(stack, settings, "privacy")
+        vault = Vault(ring)
+        gate = Gate(opened.log, opened.engine, settings.partitions)
+        server = VaultServer(opened.nats, vault, gate.must_be_open)
+
+        async def evict(message: Msg) -> None:
+            await ring.reload(msgspec.msgpack.decode(message.data, type=Evict).workspace)
+
+        await opened.nats.subscribe(EVICT_SUBJECT, cb=evict)
+        for work in (gate.watch(), grow(vault)):
+            task = asyncio.create_task(work)
+            stack.callback(task.cancel)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        return PrivacyResources(settings, opened.engine, opened.nats, opened.log, vault, gate)
+
+    return create_app("privacy", resources, [router], log_level=settings.log_level)
