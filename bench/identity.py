@@ -42,7 +42,7 @@ from libs.common.processor import ProcessorConsumer
 from libs.devstack import postgres
 from libs.devstack.child import launch_command
 from libs.devstack.privileges import postgres_identity
-from libs.devstack.prepare import _is_free
+from libs.devstack.prepare import is_free
 from services.identity.processor import Identity
 
 START = 1_700_000_000 * SECOND
@@ -108,7 +108,7 @@ async def server() -> AsyncIterator[Server]:
     """Starts PostgreSQL with the stack's settings in a temporary directory."""
     root = Path(tempfile.mkdtemp(prefix="wanliu-bench-"))
     programs, cluster = postgres.binaries(), root / "cluster"
-    port = next(port for port in range(18900, 19900) if _is_free(port))
+    port = next(port for port in range(18900, 19900) if is_free(port))
     cluster.mkdir(mode=0o700)
     root.chmod(0o711)
     password = root / "password"

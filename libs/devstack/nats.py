@@ -1,8 +1,8 @@
 """nats-server: its configuration and how it is found.
 
 One account for the stack and one user per service. A service may publish only what it is the author of,
-read only the streams it folds, and ask the vault only for what it needs: identity, for one, is refused a
-key by the broker already. Only `operator` (the `wanliu` command) creates or deletes streams.
+read only the streams it folds, and ask the vault only for what it needs: identity, for one, gets no key
+from it, the broker sees to that. Only `operator` (the `wanliu` command) creates or deletes streams.
 """
 
 import json
@@ -24,7 +24,6 @@ MAX_PAYLOAD = 4 * 1024 * 1024
 
 VAULT_OPERATIONS = {
     "ingest": ("workspace", "bind", "find", "day_key", "keys"),  # keys: a tail shows events' names
-    "identity": ("workspace", "find"),
     "profile": ("workspace", "keys", "find", "reveal"),
     "privacy": ("workspace", "bind", "keys", "find", "reveal", "day_key"),
 }

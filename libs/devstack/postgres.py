@@ -21,16 +21,27 @@ MAX_CONNECTIONS = 200  # 8 processes with at most 10 each, the vault's 10 twice,
 
 
 @dataclass(frozen=True)
-class Database:
-    """A database and the roles that own one schema each in it."""
+class Schema:
+    """A role and the schema of its name that it owns in a database; `service` has the migrations, if any."""
 
-    name: str
-    roles: tuple[str, ...]
+    database: str
+    role: str
+    service: str | None
 
 
-def databases(services: Iterable[str]) -> tuple[Database, Database]:
-    """All databases of a stack."""
-    return Database(MAIN_DATABASE, tuple(services)), Database(VAULT_DATABASE, (VAULT_DATABASE,))
+def schemas(services: Iterable[str]) -> list[Schema]:
+    """All schemas of a stack. The vault is what privacy keeps today; its own schema in the main database is
+    empty until consents come to live there."""
+    own = [Schema(MAIN_DATABASE, name, None if name == "privacy" else name) for name in services]
+    return [*own, Schema(VAULT_DATABASE, VAULT_DATABASE, "privacy")]
+
+
+def databases(of: Iterable[Schema]) -> dict[str, list[str]]:
+    """The roles of each database."""
+    found: dict[str, list[str]] = {}
+    for schema in of:
+        found.setdefault(schema.database, []).append(schema.role)
+    return found
 
 
 def binaries() -> Path:
@@ -84,9 +95,9 @@ def settings(port: int) -> str:
     return "".join(f"{name} = '{value}'\n" for name, value in values.items())
 
 
-def access(layout: Iterable[Database]) -> str:
+def access(of: Iterable[Schema]) -> str:
     """pg_hba.conf: who may connect to what; nobody without a password."""
-    rows = [("all", SUPERUSER), *((database.name, ",".join(database.roles)) for database in layout)]
+    rows = [("all", SUPERUSER), *((name, ",".join(roles)) for name, roles in databases(of).items())]
     return "".join(f"host {database} {users} {HOST}/32 scram-sha-256\n" for database, users in rows)
 
 
@@ -96,37 +107,37 @@ async def connect(port: int, credentials: Credentials, database: str = SUPERUSER
     return await asyncpg.connect(host=HOST, port=port, user=SUPERUSER, password=password, database=database, timeout=5)
 
 
-async def provision(port: int, credentials: Credentials, layout: Sequence[Database]) -> None:
+async def provision(port: int, credentials: Credentials, of: Sequence[Schema]) -> None:
     """Creates the databases, roles and schemas that are missing, and takes from the public what it has."""
     server = await connect(port, credentials)
     try:
-        for database in layout:
-            await _create_roles(server, database, credentials)
-            if not await server.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database.name):
-                await server.execute(f'CREATE DATABASE "{database.name}" TEMPLATE template0')
+        for schema in of:
+            await _create_role(server, schema.role, credentials)
+        for database in databases(of):
+            if not await server.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
+                await server.execute(f'CREATE DATABASE "{database}" TEMPLATE template0')
     finally:
         await server.close()
-    for database in layout:
-        await _grant(port, credentials, database)
+    for database, roles in databases(of).items():
+        await _grant(port, credentials, database, roles)
 
 
-async def _create_roles(server: asyncpg.Connection, database: Database, credentials: Credentials) -> None:
-    for role in database.roles:
-        if await server.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
-            continue
-        literal = await server.fetchval("SELECT quote_literal($1::text)", credentials.password("postgres", role))
-        await server.execute(f'CREATE ROLE "{role}" LOGIN PASSWORD {literal}')
+async def _create_role(server: asyncpg.Connection, role: str, credentials: Credentials) -> None:
+    if await server.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
+        return
+    literal = await server.fetchval("SELECT quote_literal($1::text)", credentials.password("postgres", role))
+    await server.execute(f'CREATE ROLE "{role}" LOGIN PASSWORD {literal}')
 
 
-async def _grant(port: int, credentials: Credentials, database: Database) -> None:
+async def _grant(port: int, credentials: Credentials, database: str, roles: Iterable[str]) -> None:
     """A role may create schemas in its database (a replay builds a shadow beside the live one)."""
-    connection = await connect(port, credentials, database.name)
+    connection = await connect(port, credentials, database)
     try:
         async with connection.transaction():
-            await connection.execute(f'REVOKE ALL ON DATABASE "{database.name}" FROM PUBLIC')
+            await connection.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')
             await connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-            for role in database.roles:
-                await connection.execute(f'GRANT CONNECT, CREATE, TEMPORARY ON DATABASE "{database.name}" TO "{role}"')
+            for role in roles:
+                await connection.execute(f'GRANT CONNECT, CREATE, TEMPORARY ON DATABASE "{database}" TO "{role}"')
                 await connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{role}" AUTHORIZATION "{role}"')
                 await connection.execute(f'ALTER ROLE "{role}" SET search_path = "{role}"')
     finally:

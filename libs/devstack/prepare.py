@@ -20,14 +20,14 @@ from libs.devstack.child import launch_command
 from libs.devstack.credentials import ensure_token_keys
 from libs.devstack.errors import StackError
 from libs.devstack.privileges import postgres_identity
-from libs.devstack.specs import CODE, SERVICE_NAMES
+from libs.devstack.specs import SERVICE_NAMES
 from libs.devstack.stack import Stack
 from libs.devstack.table import HOST
 
 
 def refuse_taken_ports(stack: Stack) -> None:
     """Raises StackError that names every port of the stack that somebody else listens on."""
-    taken = [f"{port} ({name}{_holder(port)})" for name, port in stack.ports().items() if not _is_free(port)]
+    taken = [f"{port} ({name}{_holder(port)})" for name, port in stack.ports().items() if not is_free(port)]
     if taken:
         raise StackError(
             f"already in use on {HOST}: port {', '.join(taken)}. "
@@ -35,7 +35,8 @@ def refuse_taken_ports(stack: Stack) -> None:
         )
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether we could listen on a port of the loopback address. Raises StackError where we may not."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -61,7 +62,7 @@ def _holder(port: int) -> str:
 def make_directory(stack: Stack) -> None:
     """The data directory with its secrets and an empty cluster, where they are missing."""
     ensure_token_keys(stack.layout)
-    roles = [role for database in postgres.databases(SERVICE_NAMES) for role in database.roles]
+    roles = [schema.role for schema in postgres.schemas(SERVICE_NAMES)]
     stack.credentials.ensure(f"nats/{user}" for user in (nats.OPERATOR, *SERVICE_NAMES))
     stack.credentials.ensure(f"postgres/{user}" for user in (postgres.SUPERUSER, *roles))
     if not (stack.layout.postgres / "PG_VERSION").exists():
@@ -96,17 +97,11 @@ def _make_cluster(stack: Stack) -> None:
 
 async def make_schemas(stack: Stack) -> None:
     """Databases, roles and schemas, each at its newest migration."""
-    databases = postgres.databases(SERVICE_NAMES)
-    await postgres.provision(stack.postgres_port, stack.credentials, databases)
-    for database in databases:
-        for role in database.roles:
-            if has_migrations(role):
-                await migrate.upgrade(stack.database_url(role, database.name), role, role)
-
-
-def has_migrations(service: str) -> bool:
-    """Whether a schema's tables are made by migrations of that name (a service may have no tables)."""
-    return (CODE / "services" / service / "migrations" / "env.py").exists()
+    schemas = postgres.schemas(SERVICE_NAMES)
+    await postgres.provision(stack.postgres_port, stack.credentials, schemas)
+    for schema in schemas:
+        if schema.service is not None:
+            await migrate.upgrade(stack.database_url(schema.role, schema.database), schema.role, schema.service)
 
 
 async def make_streams(stack: Stack) -> None:

@@ -59,7 +59,7 @@ def postgres_spec(stack: Stack) -> Spec:
     identity = postgres_identity([cluster, programs / "postgres"])
     files = {
         "postgresql.conf": postgres.settings(stack.postgres_port),
-        "pg_hba.conf": postgres.access(postgres.databases(SERVICE_NAMES)),
+        "pg_hba.conf": postgres.access(postgres.schemas(SERVICE_NAMES)),
     }
     for name, text in files.items():
         write_private(cluster / name, text.encode())

@@ -19,7 +19,7 @@ def erase(
     from libs.devstack.api import answer, client
 
     with client(open_stack(data), "privacy", ("privacy:write",)) as http:
-        print_json(answer(http.post("/v1/erasures", json={"kind": kind, "value": value})))
+        print_json(answer(http.post("/v1/erasures", json={"identifiers": [{"kind": kind, "value": value}]})))
 
 
 @app.command()
