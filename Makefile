@@ -1,0 +1,46 @@
+# The front door. `make run` and `make test` need nothing but Python >= 3.11.
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test check bench soak lock clean
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+WANLIU := $(VENV)/bin/wanliu
+STAMP := $(VENV)/.installed
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s '	'
+
+install: $(STAMP) ## .venv with the locked dependencies and the command `wanliu`
+
+$(STAMP): requirements.lock pyproject.toml scripts/install.sh
+	@sh scripts/install.sh $(VENV)
+	@touch $(STAMP)
+
+run: install ## start everything, run the demo, keep running until Ctrl-C
+	@$(WANLIU) up --demo
+
+demo: install ## the demo on a stack of its own, then gone
+	@$(WANLIU) demo --own-stack
+
+test: install ## all tests
+	@$(PYTHON) -m pytest
+
+check: install ## lint, format, types, layers, deployment files
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PYTHON) -m libs.devstack.deployment
+
+bench: install ## measures throughput and CPU per event, beside the bare limits
+	@$(PYTHON) -m bench
+
+soak: install ## the fault tests for longer: SOAK_FAULTS=300 SOAK_PEOPLE=2000
+	@WANLIU_FAULTS=$(or $(SOAK_FAULTS),300) WANLIU_PEOPLE=$(or $(SOAK_PEOPLE),2000) $(PYTHON) -m pytest -s tests/faults
+
+lock: ## renews requirements.lock from pyproject.toml
+	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --all-extras --quiet --upgrade pyproject.toml -o requirements.lock
+
+clean: ## removes .venv and caches; leaves data directories alone
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
