@@ -46,7 +46,8 @@ def needles_of(values: Iterable[str]) -> Needles:
             texts[text] = None
             if text.isascii() and text.isdigit() and 6 <= len(text) <= 19:
                 numbers[int(text)] = None
-    found = tuple(_needle(text) for text in texts)
+    # Longest first, so that what is left of a long spelling is not a half of it.
+    found = tuple(_needle(text) for text in sorted(texts, key=len, reverse=True))
     forms = [form for number in numbers for form in (number, float(number))]
     return Needles(
         found,

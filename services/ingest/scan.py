@@ -13,7 +13,8 @@ from services.ingest.identifiers import fold
 from services.ingest.personal import STRICT_KEYS
 
 _EMAIL = re.compile(r"[\w.+-]{1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+")
-_RESIDENT_ID = re.compile(r"(?<![0-9A-Za-z])[1-9][0-9]{16}[0-9Xx](?![0-9A-Za-z])")
+_BIRTH_DATE = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+_RESIDENT_ID = re.compile(rf"(?<![0-9A-Za-z])[1-9][0-9]{{5}}{_BIRTH_DATE}[0-9]{{3}}[0-9Xx](?![0-9A-Za-z])")
 _MOBILE = re.compile(r"(?<![0-9])(?:(?:\+|%2[Bb])?86)?1[3-9][0-9]{9}(?![0-9])")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")

@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},]', re.DOTALL)
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{},"]', re.DOTALL)
 _KEY = re.compile(rb'\s*("(?:[^"\\]|\\.)*")\s*:\s*', re.DOTALL)
-_OPEN, _CLOSE = b"[{", b"]}"
 
 
 class Salvaged(NamedTuple):
@@ -48,7 +47,7 @@ def _split(text: bytes) -> list[bytes] | None:
     for at, depth in _commas_and_end(text):
         if depth == 0:
             rest = text[start:at].strip()
-            pieces += [rest] if rest or pieces else []
+            pieces += [rest] if rest else []  # nothing in an empty array, nor after a trailing comma
             return pieces if at == len(text) - 1 else None
         pieces.append(text[start:at].strip())
         start = at + 1
@@ -67,5 +66,7 @@ def _commas_and_end(text: bytes) -> Iterator[tuple[int, int]]:
             if depth == 0:
                 yield match.start(), 0
                 return
+        elif token == b'"':  # a text without end
+            return
         elif token == b"," and depth == 1:
             yield match.start(), 1
