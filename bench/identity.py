@@ -13,11 +13,14 @@ once per transaction. Three kinds of work at each entry size:
 import argparse
 import asyncio
 import cProfile
+import gc
 import os
 import pstats
 import random
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -39,14 +42,15 @@ from libs.common.crypto import binding_id
 from libs.common.db import open_engine
 from libs.common.eventlog.memory import MemoryLog
 from libs.common.processor import ProcessorConsumer
+from libs.common.worker import GC_THRESHOLDS
 from libs.devstack import postgres
 from libs.devstack.child import launch_command
 from libs.devstack.privileges import postgres_identity
-from libs.devstack.prepare import is_free
 from services.identity.processor import Identity
 
 START = 1_700_000_000 * SECOND
 BODY = os.urandom(250)
+PASSWORD = secrets.token_hex(8)
 
 
 def name_id(*name: object) -> bytes:
@@ -106,30 +110,13 @@ class Server:
 @asynccontextmanager
 async def server() -> AsyncIterator[Server]:
     """Starts PostgreSQL with the stack's settings in a temporary directory."""
-    root = Path(tempfile.mkdtemp(prefix="wanliu-bench-"))
-    programs, cluster = postgres.binaries(), root / "cluster"
-    port = next(port for port in range(18900, 19900) if is_free(port))
-    cluster.mkdir(mode=0o700)
-    root.chmod(0o711)
-    password = root / "password"
-    password.write_text("bench\n")
-    identity = postgres_identity([cluster, programs / "initdb"])
-    for path in (cluster, password):
-        os.chown(path, identity.uid, identity.gid)
-    subprocess.run(
-        launch_command(postgres.initdb_command(programs, cluster, password), signal.SIGTERM, identity),
-        check=True,
-        stdout=subprocess.DEVNULL,
-        cwd="/",
-    )
-    (cluster / "postgresql.conf").write_text(postgres.settings(port))
-    command = launch_command((str(programs / "postgres"), "-D", str(cluster)), signal.SIGINT, identity)
-    process = subprocess.Popen(command, cwd="/", stderr=subprocess.DEVNULL)
+    root, port = Path(tempfile.mkdtemp(prefix="wanliu-bench-")), free_port()
+    process = _start(root, port)
     try:
         connection = await _connect(port)
         await connection.execute("CREATE SCHEMA identity")
         await connection.close()
-        url = f"postgresql+asyncpg://postgres:bench@127.0.0.1:{port}/postgres"
+        url = f"postgresql+asyncpg://postgres:{PASSWORD}@127.0.0.1:{port}/postgres"
         await migrate.upgrade(url, "identity", "identity")
         yield Server(psutil.Process(process.pid), url)
     finally:
@@ -138,12 +125,34 @@ async def server() -> AsyncIterator[Server]:
         shutil.rmtree(root, ignore_errors=True)
 
 
+def free_port() -> int:
+    """A port on loopback that nobody listened on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(root: Path, port: int) -> "subprocess.Popen[bytes]":
+    programs, cluster, password = postgres.binaries(), root / "cluster", root / "password"
+    root.chmod(0o711)
+    cluster.mkdir(mode=0o700)
+    password.write_text(PASSWORD)
+    identity = postgres_identity([cluster, programs / "initdb"])
+    for path in (cluster, password):
+        os.chown(path, identity.uid, identity.gid)
+    make = launch_command(postgres.initdb_command(programs, cluster, password), signal.SIGTERM, identity)
+    subprocess.run(make, check=True, stdout=subprocess.DEVNULL, cwd="/")
+    (cluster / "postgresql.conf").write_text(postgres.settings(port))
+    serve = launch_command((str(programs / "postgres"), "-D", str(cluster)), signal.SIGINT, identity)
+    return subprocess.Popen(serve, cwd="/", stderr=subprocess.DEVNULL)
+
+
 async def _connect(port: int) -> asyncpg.Connection:
     deadline = time.monotonic() + 20
     while True:
         try:
             return await asyncpg.connect(
-                host="127.0.0.1", port=port, user="postgres", password="bench", database="postgres"
+                host="127.0.0.1", port=port, user="postgres", password=PASSWORD, database="postgres"
             )
         except (OSError, asyncpg.PostgresError):
             if time.monotonic() > deadline:
@@ -167,12 +176,10 @@ async def run(customers: int, events: int, profile: bool) -> None:
     draw = random.Random(1)
     print(f"{'work':<10}{'events/entry':>12} {'events/s':>10} {'python us':>12} {'postgres us':>12} {'sum us':>10}")
     async with server() as found, open_engine(found.url, "identity") as engine:
-        log, session = MemoryLog(), 0
-        everybody = list(range(customers))
-        for size in (500, 100, 10):
-            session += 1
+        log, everybody = MemoryLog(), list(range(customers))
+        for session, size in enumerate((500, 100, 10)):
             kinds = {
-                "first" if session == 1 else "session": [(each, session) for each in everybody],
+                "first" if session == 0 else "session": [(each, session) for each in everybody],
                 "known": [(draw.choice(everybody), session) for _ in range(events if size > 10 else events // 5)],
             }
             for name, carried in kinds.items():
@@ -193,6 +200,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--profile", action="store_true")
     chosen = parser.parse_args()
+    gc.set_threshold(*GC_THRESHOLDS)
     uvloop.run(run(chosen.customers, chosen.events, chosen.profile))
 
 

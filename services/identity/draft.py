@@ -1,13 +1,12 @@
 """What one entry has decided so far: the later bindings of an entry stand on what the earlier ones did."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 from libs.common.contracts.events import Binding
 from libs.common.contracts.stitched import Erased, Facts, Linked, Merged, Moved, Refused
 from libs.common.ids import birth_id
 from services.identity.linking import Link, link
-from services.identity.state import Birth, Owned, Slice
+from services.identity.state import Birth, Counts, Owned, Slice
 
 
 class Draft:
@@ -22,7 +21,7 @@ class Draft:
         self._births = 0
         self._owned: dict[bytes, Owned] = {}
         self._born: dict[bytes, Birth] = {}
-        self._counts: dict[bytes, Counter[str]] = {}
+        self._counts: dict[bytes, Counts] = {}
         self._links: dict[bytes, bytes] = {}
         self._ended: dict[bytes, tuple[bytes, bytes]] = {}
         self._refused: list[Refused] = []
@@ -112,6 +111,6 @@ class Draft:
     def _age(self, customer: bytes) -> Birth:
         return self._born.get(customer) or self._state.customers[customer].born
 
-    def _count_of(self, customer: bytes) -> Counter[str]:
+    def _count_of(self, customer: bytes) -> Counts:
         found = self._counts.get(customer)
         return self._state.counts[customer] if found is None else found

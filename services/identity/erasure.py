@@ -18,11 +18,12 @@ def closure(state: Slice, request: str, seeds: Iterable[Pseudonym], at: int) -> 
     customers, bindings, pseudonyms = set(owners), set[bytes](), {seed.id for seed in seeds}
     for owner in owners:
         members = state.members[owner]
-        customers |= members.former
-        bindings |= members.bindings
-        pseudonyms |= members.pseudonyms
-    carried = {each for binding in bindings for each in state.evidence[binding].pseudonyms}
-    pseudonyms |= carried - state.pseudonyms.keys() - state.erased.keys()
+        customers.update(members.former)
+        bindings.update(members.bindings)
+        pseudonyms.update(members.pseudonyms)
+    for binding in bindings:
+        carried = state.evidence[binding].pseudonyms
+        pseudonyms.update(each for each in carried if each not in state.pseudonyms and each not in state.erased)
     return Erased(request, at, sorted(customers), sorted(bindings), sorted(pseudonyms))
 
 

@@ -4,13 +4,16 @@ Only what was `put` or `drop`ped is written back. All ids are 16 bytes.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from libs.common.contracts.stitched import Refused
 
 V = TypeVar("V")
+
+Counts = Mapping[str, int]
+"""How many pseudonyms a customer has, of each kind that has a limit; without zeros, never changed in place."""
 
 
 class Birth(NamedTuple):
@@ -52,17 +55,17 @@ class Former(NamedTuple):
 
 @dataclass(slots=True)
 class Members:
-    """Everything that belongs to a customer; `former` are the customers that ended in it."""
+    """Everything that belongs to a customer, each once; `former` are the customers that ended in it."""
 
-    pseudonyms: set[bytes] = field(default_factory=set)
-    bindings: set[bytes] = field(default_factory=set)
-    former: set[bytes] = field(default_factory=set)
+    pseudonyms: list[bytes] = field(default_factory=list)
+    bindings: list[bytes] = field(default_factory=list)
+    former: list[bytes] = field(default_factory=list)
 
     def absorb(self, other: "Members") -> None:
         """Takes over what belonged to another customer."""
-        self.pseudonyms |= other.pseudonyms
-        self.bindings |= other.bindings
-        self.former |= other.former
+        self.pseudonyms += other.pseudonyms
+        self.bindings += other.bindings
+        self.former += other.former
 
 
 class Rows(dict[bytes, V], Generic[V]):
@@ -113,9 +116,8 @@ class Slice:
     """All that deciding about a batch of entries can need, and what it changed.
 
     `members` holds only the customers that may end or be erased in this batch, and those born in it; the
-    others may be large and are only ever added to. `counts` counts a customer's pseudonyms, at least those of
-    kinds that have a limit. `evidence` is there for new bindings and those of customers that may be erased.
-    `erased` maps erased bindings and pseudonyms to the request that erased them.
+    others may be large and are only ever added to. `evidence` is there for new bindings and for those of
+    customers that may be erased. `erased` maps erased bindings and pseudonyms to the request that erased them.
     """
 
     log_id: str
@@ -128,7 +130,7 @@ class Slice:
     former: Rows[Former] = field(default_factory=Rows)
     erased: Rows[str] = field(default_factory=Rows)
     evidence: dict[bytes, Evidence] = field(default_factory=dict)
-    counts: dict[bytes, Counter[str]] = field(default_factory=dict)
+    counts: dict[bytes, Counts] = field(default_factory=dict)
     members: dict[bytes, Members] = field(default_factory=dict)
     refused: list[tuple[int, str, Refused]] = field(default_factory=list)
     booked: defaultdict[tuple[str, str], Counter[int]] = field(default_factory=lambda: defaultdict(Counter))

@@ -13,6 +13,7 @@ from libs.common.contracts.stitched import DUPLICATE, FRESH, SUPPRESSED, Facts, 
 from services.identity.deduplication import is_recent
 from services.identity.draft import Draft
 from services.identity.erasure import closure, forget
+from services.identity.linking import counts_of, plus
 from services.identity.partition_clock import advance
 from services.identity.state import Birth, Customer, Evidence, Former, Members, Owned, Slice
 
@@ -76,26 +77,26 @@ def _link(state: Slice, position: int, batch: Batch, facts: Facts) -> None:
     births = count()
     for number, linked in enumerate(facts.linked):
         carried = {each.id: each for each in bindings[linked.binding].pseudonyms}
-        for pseudonym in sorted(carried.keys() - state.pseudonyms.keys()):
-            if (linked.binding, pseudonym) not in held:
+        for pseudonym in sorted(carried):
+            if pseudonym not in state.pseudonyms and (linked.binding, pseudonym) not in held:
                 born = Birth(position, next(births))
                 _bear(state, batch.workspace, pseudonym, Owned(carried[pseudonym].kind, linked.customer, born))
         state.bindings.put(linked.binding, linked.customer)
         state.evidence[linked.binding] = Evidence(tuple(sorted(carried)), Birth(position, number))
         if members := state.members.get(linked.customer):
-            members.bindings.add(linked.binding)
+            members.bindings.append(linked.binding)
 
 
 def _bear(state: Slice, workspace: str, pseudonym: bytes, owned: Owned) -> None:
     """A pseudonym appears, and its customer with it if that is new."""
     if owned.customer not in state.customers:
         state.customers.put(owned.customer, Customer(workspace, owned.born))
-        state.counts[owned.customer] = Counter()
+        state.counts[owned.customer] = {}
         state.members[owned.customer] = Members()
     state.pseudonyms.put(pseudonym, owned)
-    state.counts[owned.customer][owned.kind] += 1
+    state.counts[owned.customer] = plus(state.counts[owned.customer], counts_of(owned.kind))
     if members := state.members.get(owned.customer):
-        members.pseudonyms.add(pseudonym)
+        members.pseudonyms.append(pseudonym)
 
 
 def _merge(state: Slice, position: int, merged: Merged) -> None:
@@ -106,8 +107,8 @@ def _merge(state: Slice, position: int, merged: Merged) -> None:
     for former in gone.former:
         state.former.put(former, state.former[former]._replace(customer=merged.winner))
     state.former.put(merged.loser, Former(merged.winner, merged.binding, position))
-    gone.former.add(merged.loser)
-    state.counts[merged.winner] += state.counts.pop(merged.loser)
+    gone.former.append(merged.loser)
+    state.counts[merged.winner] = plus(state.counts[merged.winner], state.counts.pop(merged.loser))
     state.customers.drop(merged.loser)
     if members := state.members.get(merged.winner):
         members.absorb(gone)

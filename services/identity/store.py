@@ -4,7 +4,6 @@ Everything is asked for in bulk, by key, and only where the step before left som
 bindings costs one look at `seen` and one at `bindings`.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from libs.common.contracts.events import Batch, Binding, Erasure, EventsEntry, P
 from libs.common.contracts.stitched import DUPLICATE, FRESH, SUPPRESSED
 from libs.common.db import driver_connection
 from services.identity.deduplication import horizon, prune_is_due
-from services.identity.linking import LIMITS
+from services.identity.linking import LIMITS, plus
 from services.identity.reach import reach
 from services.identity.state import Birth, Customer, Evidence, Former, Members, Owned, Slice
 
@@ -79,9 +78,9 @@ async def _load_customers(
         "SELECT customer, workspace, born_position, born_number FROM customers WHERE customer = ANY($1)", customers
     )
     state.customers.load((row[0], Customer(row[1], Birth(row[2], row[3]))) for row in rows)
-    state.counts.update((customer, Counter[str]()) for customer in customers)
+    state.counts.update((customer, {}) for customer in customers)
     for customer, kind, number in await driver.fetch(_COUNTS, customers, list(LIMITS)):
-        state.counts[customer][kind] = number
+        state.counts[customer] = plus(state.counts[customer], {kind: number})
     ending, erasable = reach(new, seeds, state.pseudonyms, state.customers)
     if ending:
         await _load_members(driver, state, ending, erasable)
@@ -102,14 +101,14 @@ async def _load_members(driver: asyncpg.Connection, state: Slice, ending: set[by
     await _load_owned(driver, state, "customer", ending)
     for pseudonym, owned in state.pseudonyms.items():
         if owned.customer in ending:
-            state.members[owned.customer].pseudonyms.add(pseudonym)
+            state.members[owned.customer].pseudonyms.append(pseudonym)
     rows = await driver.fetch(
         "SELECT binding, customer, pseudonyms, first_position, first_number FROM bindings WHERE customer = ANY($1)",
         list(ending),
     )
     state.bindings.load((row[0], row[1]) for row in rows)
     for binding, customer, pseudonyms, position, number in rows:
-        state.members[customer].bindings.add(binding)
+        state.members[customer].bindings.append(binding)
         if customer in erasable:
             state.evidence[binding] = Evidence(tuple(pseudonyms), Birth(position, number))
     rows = await driver.fetch(
@@ -117,7 +116,7 @@ async def _load_members(driver: asyncpg.Connection, state: Slice, ending: set[by
     )
     state.former.load((row[0], Former(row[1], row[2], row[3])) for row in rows)
     for former, customer, _, _ in rows:
-        state.members[customer].former.add(former)
+        state.members[customer].former.append(former)
     if erasable:
         # To tell what nobody owns.
         carried = {each for evidence in state.evidence.values() for each in evidence.pseudonyms}
