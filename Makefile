@@ -25,12 +25,13 @@ demo: install ## the demo on a stack of its own, then gone
 test: install ## all tests
 	@$(PYTHON) -m pytest
 
-check: install ## lint, format, types, layers, deployment files
+check: install ## lint, format, types, layers, deployment files, lock
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PYTHON) -m libs.devstack.deployment
+	$(PYTHON) scripts/lock.py check
 
 bench: install ## measures throughput and CPU per event, beside the bare limits
 	@$(PYTHON) -m bench
@@ -39,8 +40,7 @@ soak: install ## the fault tests for longer: SOAK_FAULTS=300 SOAK_PEOPLE=2000
 	@WANLIU_FAULTS=$(or $(SOAK_FAULTS),300) WANLIU_PEOPLE=$(or $(SOAK_PEOPLE),2000) $(PYTHON) -m pytest -s tests/faults
 
 lock: ## renews requirements.lock from pyproject.toml
-	$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-annotate --no-header --all-extras --quiet --upgrade pyproject.toml -o requirements.lock
+	$(PYTHON) scripts/lock.py write
 
 clean: ## removes .venv and caches; leaves data directories alone
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
