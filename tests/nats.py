@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,22 +21,55 @@ jetstream {{ store_dir: "{store}", sync_interval: always }}
 """
 
 
+class NatsServer:
+    """A server that a test may stop and start again; its streams stay."""
+
+    def __init__(self, root: Path) -> None:
+        self._root, self._port = root, free_port()
+        self.url = f"nats://127.0.0.1:{self._port}"
+        (root / "nats.conf").write_text(CONFIG.format(port=self._port, store=root / "store"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        binary = Path(sys.executable).parent / "nats-server"
+        with (self._root / "log").open("a") as log:
+            command = [str(binary), "-c", str(self._root / "nats.conf")]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        _wait_until_ready(self._port, self._process)
+
+    def stop(self) -> None:
+        """Returns when it is gone."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=20)
+
+
+@contextmanager
+def running_nats() -> Iterator[NatsServer]:
+    """A server of one's own."""
+    root = Path(tempfile.mkdtemp(prefix="wanliu-nats-"))
+    server = NatsServer(root)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def nats_url() -> Iterator[str]:
     """The url of the session's server, without users."""
-    root = Path(tempfile.mkdtemp(prefix="wanliu-nats-"))
-    port = free_port()
-    (root / "nats.conf").write_text(CONFIG.format(port=port, store=root / "store"))
-    binary = Path(sys.executable).parent / "nats-server"
-    with (root / "log").open("w") as log:
-        server = subprocess.Popen([str(binary), "-c", str(root / "nats.conf")], stdout=log, stderr=log)
-        try:
-            _wait_until_ready(port, server)
-            yield f"nats://127.0.0.1:{port}"
-        finally:
-            server.terminate()
-            server.wait(timeout=20)
-            shutil.rmtree(root, ignore_errors=True)
+    with running_nats() as server:
+        yield server.url
+
+
+@pytest.fixture
+def own_nats() -> Iterator[NatsServer]:
+    """A server for one test."""
+    with running_nats() as server:
+        yield server
 
 
 def _wait_until_ready(port: int, server: "subprocess.Popen[bytes]") -> None:
