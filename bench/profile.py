@@ -17,11 +17,12 @@ import pstats
 import random
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import asyncpg
 import uvloop
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.identity import Server, name_id, server
 from libs.common import migrate
@@ -56,12 +57,6 @@ class Keys:
 
     async def keys(self, bindings: Sequence[bytes]) -> dict[bytes, HeldKey]:
         return {binding: self.held[binding] for binding in bindings}
-
-    async def find(self, identifiers: Sequence[object]) -> list[bytes | None]:
-        raise NotImplementedError
-
-    async def reveal(self, pseudonyms: Sequence[bytes]) -> list[None]:
-        raise NotImplementedError
 
 
 def binding(customer: int) -> Binding:
@@ -114,18 +109,24 @@ class History:
         return Event(event_id, 0, number, at, at + 1, sealed)
 
 
-async def measure(name: str, size: int, entries: Sequence[bytes], consumer: ProjectionConsumer, pg: Server, log: MemoryLog, events: int) -> None:  # fmt: skip
-    for entry in entries:
-        await log.append(stitched_stream(0), entry)
-    cpu, pg_cpu, wall = time.process_time(), pg.cpu(), time.perf_counter()
-    await consumer.catch_up()
-    cpu, pg_cpu, wall = time.process_time() - cpu, pg.cpu() - pg_cpu, time.perf_counter() - wall
-    micros = 1_000_000 / events
-    print(
-        f"{name:>6} {size:>4}/entry  {events / wall:>8,.0f} events/s   "
-        f"profile {cpu * micros:>6.1f} us   postgres {pg_cpu * micros:>6.1f} us   {pg_cpu * micros + cpu * micros:>6.1f} us together",
-        flush=True,
-    )
+@dataclass
+class Bench:
+    """Profile's consumer on a log and a database, and what both processes have used."""
+
+    pg: Server
+    log: MemoryLog
+    consumer: ProjectionConsumer
+
+    async def measure(self, name: str, size: int, entries: Sequence[bytes], events: int) -> None:
+        """Folds the entries and prints what an event cost."""
+        for entry in entries:
+            await self.log.append(stitched_stream(0), entry)
+        before, start = (time.process_time(), self.pg.cpu()), time.perf_counter()
+        await self.consumer.catch_up()
+        wall, after = time.perf_counter() - start, (time.process_time(), self.pg.cpu())
+        ours, theirs = ((b - a) * 1_000_000 / events for a, b in zip(before, after, strict=True))
+        rate = f"{name:>6} {size:>4}/entry  {events / wall:>8,.0f} events/s"
+        print(f"{rate}   profile {ours:>5.1f} us + postgres {theirs:>5.1f} us = {ours + theirs:>5.1f} us", flush=True)
 
 
 async def _tables(pg: Server) -> str:
@@ -148,6 +149,7 @@ async def _run(engine: AsyncEngine, pg: Server, customers: int, events: int) -> 
     keys, log, dice = Keys(), MemoryLog(), random.Random(3)
     history, born = History(keys), 0
     consumer = ProjectionConsumer(log, stitched_stream(0), 0, engine, ProfileProjection(keys, 0), STITCHED)
+    bench = Bench(pg, log, consumer)
     for size in (500, 100, 10):
         count = events if size > 10 else events // 5
         new = range(born, born + min(count, customers))
@@ -158,7 +160,7 @@ async def _run(engine: AsyncEngine, pg: Server, customers: int, events: int) -> 
             "busy": [dice.randrange(200) for _ in range(count)],
         }
         for name, carried in works.items():
-            await measure(name, size, list(history.entries(carried, size)), consumer, pg, log, len(carried))
+            await bench.measure(name, size, list(history.entries(carried, size)), len(carried))
 
 
 def main() -> None:

@@ -9,13 +9,13 @@ from libs.common.digest import Decode, Row
 from libs.common.vault_client import HeldKey
 from services.profile.folding import ProjectionFault
 from services.profile.sealing import Sealed
-from services.profile.vault import Vault
+from services.profile.vault import Keys
 
 
 class Decoders:
     """Opens `bindings` and then `timeline`, which is sealed under what a binding's row says."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Keys) -> None:
         self._vault = vault
         self._common: tuple[str, str] = ("", "")
         self._others: dict[bytes, tuple[str, str]] = {}  # hardly any: workspaces have one suite
@@ -59,7 +59,7 @@ class Decoders:
         raise ProjectionFault(f"the vault has neither a key nor an erasure of binding {binding.hex()}")
 
 
-def decoders(vault: Vault) -> Mapping[str, Decode]:
+def decoders(vault: Keys) -> Mapping[str, Decode]:
     """By table; for one digest (`bindings` comes before `timeline`, as tables are hashed by name)."""
     opened = Decoders(vault)
     return {"bindings": opened.bindings, "timeline": opened.timeline}

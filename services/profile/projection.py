@@ -10,7 +10,7 @@ from libs.common.db import driver_connection
 from services.profile import store
 from services.profile.folding import Known, fold
 from services.profile.gathering import Change, changes
-from services.profile.vault import Vault
+from services.profile.vault import Keys
 
 
 class ProfileProjection:
@@ -18,7 +18,7 @@ class ProfileProjection:
 
     name = "profile"
 
-    def __init__(self, vault: Vault, partition: int) -> None:
+    def __init__(self, vault: Keys, partition: int) -> None:
         self._vault, self._partition = vault, partition
 
     async def apply(self, connection: AsyncConnection, entries: Sequence[tuple[int, StitchedEntry]]) -> None:

@@ -3,15 +3,23 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from libs.common.contracts.vault import Identifier
+from libs.common.contracts.vault import Identifier, WorkspaceReply
 from libs.common.vault_client import HeldKey
 
 
-class Vault(Protocol):
-    """All raise errors.Unavailable when the vault does not answer."""
+class Keys(Protocol):
+    """All that folding needs."""
 
     async def keys(self, bindings: Sequence[bytes]) -> dict[bytes, HeldKey]:
-        """The data key of each binding, or the word that it is erased or unknown."""
+        """The data key of each binding, or the word that it is erased or unknown. Raises errors.Unavailable."""
+        ...
+
+
+class Vault(Keys, Protocol):
+    """What answering needs. All raise errors.Unavailable when the vault does not answer."""
+
+    async def workspace(self) -> WorkspaceReply:
+        """Where the workspace lives; asked once."""
         ...
 
     async def find(self, identifiers: Sequence[Identifier]) -> list[bytes | None]:

@@ -1,50 +1,15 @@
-"""A world, its log, and profile's real tables."""
+"""A world, its log, profile's real tables and its API."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from libs.common.contracts.stitched import STITCHED
-from libs.common.digest import digest
-from libs.common.eventlog.base import stitched_stream
 from libs.common.eventlog.memory import MemoryLog
-from libs.common.projection import ProjectionConsumer
-from services.profile.digest import decoders
-from services.profile.projection import ProfileProjection
-from services.profile.tables import metadata
+from tests.integration.profile.api import Api, open_api
+from tests.integration.profile.tables import Tables
 from tests.integration.profile.world import World
 from tests.postgres import Database
-
-
-@dataclass
-class Tables:
-    """One rebuild of profile's tables from one log."""
-
-    world: World
-    log: MemoryLog
-    engine: AsyncEngine
-
-    def consumer(self) -> ProjectionConsumer:
-        projection = ProfileProjection(self.world.vault, 0)
-        return ProjectionConsumer(self.log, stitched_stream(0), 0, self.engine, projection, STITCHED)
-
-    async def catch_up(self, **how: Any) -> None:
-        """Writes what the world has not written yet, as told, and applies it."""
-        await self.world.write(self.log, **how)
-        await self.consumer().catch_up()
-
-    async def digest(self) -> str:
-        async with self.engine.connect() as connection:
-            return await digest(connection, metadata, decoders(self.world.vault))
-
-    async def rows(self, query: str, **values: Any) -> list[tuple[Any, ...]]:
-        async with self.engine.connect() as connection:
-            return [tuple(row) for row in await connection.execute(text(query), values)]
-
 
 MakeTables = Callable[[World], Awaitable[Tables]]
 
@@ -62,3 +27,9 @@ def make_tables(database: Database) -> MakeTables:
 @pytest.fixture
 async def tables(make_tables: MakeTables) -> Tables:
     return await make_tables(World())
+
+
+@pytest.fixture
+async def api(tables: Tables, tmp_path: Path) -> AsyncIterator[Api]:
+    async with open_api(tables, tmp_path) as opened:
+        yield opened

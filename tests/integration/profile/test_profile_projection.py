@@ -11,7 +11,8 @@ from libs.common.eventlog.base import stitched_stream
 from libs.common.positions import Overtaken
 from services.profile.folding import ProjectionFault
 from services.profile.sealing import Sealed
-from tests.integration.profile.conftest import MakeTables, Tables
+from tests.integration.profile.conftest import MakeTables
+from tests.integration.profile.tables import Tables
 from tests.integration.profile.world import (
     DUPLICATE,
     HOUR,

@@ -24,7 +24,7 @@ from libs.common.contracts.stitched import (
     Stitched,
     Tick,
 )
-from libs.common.contracts.vault import ERASED, LIVE, UNKNOWN, Identifier, Key
+from libs.common.contracts.vault import ERASED, LIVE, UNKNOWN, Identifier, Key, WorkspaceReply
 from libs.common.crypto import SUITES, binding_id, body_associated
 from libs.common.errors import Unavailable
 from libs.common.eventlog.base import EventLog, stitched_stream
@@ -77,6 +77,10 @@ class DictVault:
     async def keys(self, bindings: Sequence[bytes]) -> dict[bytes, HeldKey]:
         self._answer()
         return {binding: self._key(binding) for binding in bindings}
+
+    async def workspace(self) -> WorkspaceReply:
+        self._answer()
+        return WorkspaceReply(WORKSPACE, 0, self.suite.name, bytes(32))
 
     async def find(self, identifiers: Sequence[Identifier]) -> list[bytes | None]:
         self._answer()

@@ -1,0 +1,61 @@
+"""What the profile API has open."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from fastapi import Request
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from libs.common.clock import Clock, SystemClock
+from libs.common.eventlog.base import EventLog
+from libs.common.resources import open_resources
+from libs.common.vault_client import VaultClient
+from services.profile import queries
+from services.profile.settings import ProfileSettings
+from services.profile.vault import Vault
+from services.profile.waiting import Arrivals
+
+NO_RECORDS: Mapping[str, bool] = {}
+"""Nobody's consents are recorded yet, so what stands on consent is denied."""
+
+
+@dataclass
+class ProfileResources:
+    """One process of the API, for one workspace. `engine` is for single statements (see queries.reading)."""
+
+    settings: ProfileSettings
+    engine: AsyncEngine
+    log: EventLog
+    vault: Vault
+    clock: Clock
+    check: Callable[[], Awaitable[dict[str, Any]]]
+    _arrivals: dict[int, Arrivals] = field(default_factory=dict)
+
+    async def ready(self) -> dict[str, Any]:
+        """Raises Unavailable when the database, the log or the vault is away."""
+        report = await self.check()
+        workspace = await self.vault.workspace()
+        return {**report, "workspace": workspace.workspace, "partition": workspace.partition}
+
+    async def partition(self) -> int:
+        """Where the workspace lives. Raises Unavailable until the vault has said so once."""
+        return (await self.vault.workspace()).partition
+
+    def arrivals(self, partition: int) -> Arrivals:
+        """The one waiter of a partition."""
+        return self._arrivals.setdefault(partition, Arrivals(self.engine, partition))
+
+
+async def open_profile(stack: AsyncExitStack) -> ProfileResources:
+    """Opens the database, the log and the vault's client, on the lifespan's stack."""
+    settings = ProfileSettings()
+    opened = await open_resources(stack, settings, "profile", "profile")
+    vault = VaultClient(opened.nats, settings.workspace, SystemClock())
+    return ProfileResources(settings, queries.reading(opened.engine), opened.log, vault, SystemClock(), opened.ready)
+
+
+def resources(request: Request) -> ProfileResources:
+    """What the process has open."""
+    return cast(ProfileResources, request.app.state.resources)
