@@ -5,7 +5,7 @@ The cryptography is real; the vault is a dictionary; who is whom is what the tes
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from libs.common.contracts.body import EventBody, encode_body
 from libs.common.contracts.events import EVENTS, Batch, Binding, Erasure, Event, EventsEntry, Pseudonym, Revealed
@@ -114,6 +114,17 @@ class Sent:
     outcome: int = FRESH
 
 
+class Happened(NamedTuple):
+    """A fresh event where it stands in EVENTS; `at` is its effective time."""
+
+    binding: bytes
+    source: str
+    body: EventBody
+    at: int
+    position: int
+    idx: int
+
+
 @dataclass
 class World:
     """Builds EVENTS entries and identity's facts about them, and keeps who belongs to whom."""
@@ -122,6 +133,7 @@ class World:
     entries: list[tuple[bytes, Facts]] = field(default_factory=list)
     customers: dict[bytes, bytes] = field(default_factory=dict)
     pseudonyms: dict[bytes, list[bytes]] = field(default_factory=dict)
+    happened: list[Happened] = field(default_factory=list)
     events: int = 0
 
     def send(self, *sent: Sent, merged: Sequence[Merged] = (), held: Sequence[Identifier] = ()) -> None:
@@ -130,8 +142,11 @@ class World:
         table = list(bindings.values())
         sources = sorted({each.source for each in sent})
         events, linked = [], []
-        for each in sent:
+        for idx, each in enumerate(sent):
             binding = bindings[each.identifiers]
+            place_in_log = (min(each.at, each.received), len(self.entries) + 1, idx)
+            if each.outcome == FRESH:
+                self.happened.append(Happened(binding.id, each.source, each.body, *place_in_log))
             event_id = self._event_id()
             associated = body_associated(self.vault.suite.name, WORKSPACE, binding.id, event_id)
             key = self.vault.data_keys.get(binding.id, bytes(self.vault.suite.key_bytes))
