@@ -28,7 +28,7 @@ def order_event(history: History, purchase: Purchase) -> dict[str, Any]:
         "timestamp": purchase.at.isoformat(),
         "context": {"externalIds": [card]},
         "properties": {
-            "order_id": f"{history.prefix}-{purchase.number:06}",
+            "order_id": f"{purchase.number:06}",
             "quantity": purchase.quantity,
             "revenue": purchase.cents / 100,
             "currency": "USD",

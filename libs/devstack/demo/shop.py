@@ -157,4 +157,3 @@ def _days_of_one(dice: random.Random) -> Iterator[date]:
         if dice.random() < chance_to_leave:
             return
         day += 7 * dice.expovariate(max(weekly_rate, 1e-9))
-
