@@ -51,7 +51,7 @@ BLOCKED = frozenset({
 """What software writes when it has no value: case-folded, inner blanks as `_`."""
 # fmt: on
 
-BLOCKED_PHONES = frozenset({"+8613800138000", "+8613800000000", "+8613000000000", "+8613333333333"})
+BLOCKED_PHONES = frozenset({"+8613800000000", "+8613000000000", "+8613333333333"})
 """Placeholders that forms are filled with."""
 
 BLOCKED_MAILBOXES = BLOCKED | {"noreply", "no-reply", "donotreply", "do-not-reply", "test"}

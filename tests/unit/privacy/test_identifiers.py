@@ -42,7 +42,7 @@ def test_other_phones_become_e164(written: str, region: str, number: str) -> Non
     assert normalise("phone", written, region) == number
 
 
-@pytest.mark.parametrize("written", ["", "12345", "not a phone", "+86139123456789999", "13800138000", "１", "٣" * 11])
+@pytest.mark.parametrize("written", ["", "12345", "not a phone", "+86139123456789999", "13800000000", "１", "٣" * 11])
 def test_what_is_no_phone_is_none(written: str) -> None:
     assert normalise("phone", written) is None
 
