@@ -5,12 +5,21 @@ import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from libs.devstack.errors import StackError
 from libs.devstack.layout import Layout
+
+
+class Passwords(Protocol):
+    """Who knows the passwords: a data directory, or a job's environment."""
+
+    def password(self, engine: str, user: str) -> str:
+        """The password of `user` at `engine`. Raises StackError when there is none."""
+        ...
 
 
 class Credentials:
@@ -44,13 +53,19 @@ class Credentials:
 
 def ensure_token_keys(layout: Layout) -> None:
     """Makes the Ed25519 key pair that signs and verifies tokens, unless it is there."""
-    if layout.token_private_key.exists() and layout.token_public_key.exists():
-        return
+    if not (layout.token_private_key.exists() and layout.token_public_key.exists()):
+        private, public = new_token_keys()
+        write_private(layout.token_public_key, public)
+        write_private(layout.token_private_key, private)
+
+
+def new_token_keys() -> tuple[bytes, bytes]:
+    """A fresh Ed25519 key pair in PEM: private, public."""
     key = Ed25519PrivateKey.generate()
-    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_private(layout.token_public_key, public)
-    write_private(layout.token_private_key, private)
+    return (
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
+    )
 
 
 def write_private(path: Path, data: bytes) -> None:

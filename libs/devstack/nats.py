@@ -15,9 +15,8 @@ from pathlib import Path
 from libs.common.contracts.vault import EVICT_SUBJECT, SUBJECT
 from libs.common.eventlog.base import events_stream, stitched_stream
 from libs.common.eventlog.jetstream import OLDEST_SERVER, inbox_of, subject_of
-from libs.devstack.credentials import Credentials
+from libs.devstack.credentials import Passwords
 from libs.devstack.errors import StackError
-from libs.devstack.table import HOST
 
 OPERATOR = "operator"
 MAX_PAYLOAD = 4 * 1024 * 1024
@@ -51,31 +50,31 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers[:2])
 
 
-def config(*, port: int, store: Path, partitions: int, users: Iterable[str], credentials: Credentials) -> str:
+def config(*, listen: str, store: str, partitions: int, users: Iterable[str], passwords: Passwords) -> str:
     """The whole configuration. JSON is valid nats-server configuration."""
-    accounts = {"WANLIU": {"jetstream": "enabled", "users": _users(users, partitions, credentials)}}
+    accounts = {"WANLIU": {"jetstream": "enabled", "users": _users(users, partitions, passwords)}}
     return json.dumps(
         {
             "server_name": "wanliu",
-            "listen": f"{HOST}:{port}",
+            "listen": listen,
             "max_payload": MAX_PAYLOAD,
-            "jetstream": {"store_dir": str(store), "sync_interval": "always"},
+            "jetstream": {"store_dir": store, "sync_interval": "always"},
             "accounts": accounts,
         },
         indent=1,
     )
 
 
-def _users(names: Iterable[str], partitions: int, credentials: Credentials) -> list[dict[str, object]]:
+def _users(names: Iterable[str], partitions: int, passwords: Passwords) -> list[dict[str, object]]:
     users: list[dict[str, object]] = [
         {
             "user": OPERATOR,
-            "password": credentials.password("nats", OPERATOR),
+            "password": passwords.password("nats", OPERATOR),
             "permissions": {"publish": ">", "subscribe": ">"},
         }
     ]
     for name in names:
-        password = credentials.password("nats", name)
+        password = passwords.password("nats", name)
         users.append({"user": name, "password": password, "permissions": permissions(name, partitions)})
     return users
 

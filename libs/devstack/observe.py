@@ -10,7 +10,7 @@ import msgspec
 
 from libs.common.eventlog.base import LogError, events_stream, stitched_stream
 from libs.common.eventlog.jetstream import JetStreamLog, connect
-from libs.devstack import nats, postgres
+from libs.devstack import nats
 from libs.devstack.stack import Stack
 from libs.devstack.state import StackState
 from libs.devstack.table import HOST, Process, processes
@@ -71,7 +71,7 @@ async def stream_ends(stack: Stack) -> dict[str, int]:
 async def postgres_problem(stack: Stack) -> str:
     """Why PostgreSQL does not serve; empty when it does."""
     try:
-        await (await postgres.connect(stack.postgres_port, stack.credentials)).close()
+        await (await stack.postgres.connect()).close()
     except Exception as error:  # whatever the driver raises is the answer
         return f"does not answer on port {stack.postgres_port} ({type(error).__name__})"
     return ""

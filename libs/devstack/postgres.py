@@ -11,13 +11,34 @@ from pathlib import Path
 
 import asyncpg
 
-from libs.devstack.credentials import Credentials
+from libs.devstack.credentials import Passwords
 from libs.devstack.errors import StackError
 from libs.devstack.table import HOST
 
 SUPERUSER = "postgres"
 MAIN_DATABASE, VAULT_DATABASE = "wanliu", "vault"
 MAX_CONNECTIONS = 200  # 8 processes with at most 10 each, the vault's 10 twice, migrations, tests, people
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where PostgreSQL listens, and everybody's passwords."""
+
+    passwords: Passwords
+    port: int
+    host: str = HOST
+
+    def url(self, role: str, database: str = MAIN_DATABASE) -> str:
+        """Where and as whom to connect, for SQLAlchemy on asyncpg."""
+        password = self.passwords.password("postgres", role)
+        return f"postgresql+asyncpg://{role}:{password}@{self.host}:{self.port}/{database}"
+
+    async def connect(self, database: str = SUPERUSER) -> asyncpg.Connection:
+        """The superuser's connection."""
+        password = self.passwords.password("postgres", SUPERUSER)
+        return await asyncpg.connect(
+            host=self.host, port=self.port, user=SUPERUSER, password=password, database=database, timeout=5
+        )
 
 
 @dataclass(frozen=True)
@@ -66,12 +87,12 @@ def initdb_command(programs: Path, cluster: Path, password_file: Path) -> tuple[
     )
 
 
-def settings(port: int) -> str:
+def settings(port: int, *, listen: str = HOST, sockets: str = "") -> str:
     """postgresql.conf, rewritten at every start. Durable; and no statement, value or detail is ever logged."""
     values = {
-        "listen_addresses": HOST,
+        "listen_addresses": listen,
         "port": port,
-        "unix_socket_directories": "",
+        "unix_socket_directories": sockets,
         "max_connections": MAX_CONNECTIONS,
         "password_encryption": "scram-sha-256",
         "fsync": "on",
@@ -95,43 +116,37 @@ def settings(port: int) -> str:
     return "".join(f"{name} = '{value}'\n" for name, value in values.items())
 
 
-def access(of: Iterable[Schema]) -> str:
-    """pg_hba.conf: who may connect to what; nobody without a password."""
+def access(of: Iterable[Schema], *, network: str = f"{HOST}/32") -> str:
+    """pg_hba.conf: who may connect to what from where; nobody without a password."""
     rows = [("all", SUPERUSER), *((name, ",".join(roles)) for name, roles in databases(of).items())]
-    return "".join(f"host {database} {users} {HOST}/32 scram-sha-256\n" for database, users in rows)
+    return "".join(f"host {database} {users} {network} scram-sha-256\n" for database, users in rows)
 
 
-async def connect(port: int, credentials: Credentials, database: str = SUPERUSER) -> asyncpg.Connection:
-    """The superuser's connection."""
-    password = credentials.password("postgres", SUPERUSER)
-    return await asyncpg.connect(host=HOST, port=port, user=SUPERUSER, password=password, database=database, timeout=5)
-
-
-async def provision(port: int, credentials: Credentials, of: Sequence[Schema]) -> None:
+async def provision(at: Server, of: Sequence[Schema]) -> None:
     """Creates the databases, roles and schemas that are missing, and takes from the public what it has."""
-    server = await connect(port, credentials)
+    server = await at.connect()
     try:
         for schema in of:
-            await _create_role(server, schema.role, credentials)
+            await _create_role(server, schema.role, at.passwords)
         for database in databases(of):
             if not await server.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", database):
                 await server.execute(f'CREATE DATABASE "{database}" TEMPLATE template0')
     finally:
         await server.close()
     for database, roles in databases(of).items():
-        await _grant(port, credentials, database, roles)
+        await _grant(at, database, roles)
 
 
-async def _create_role(server: asyncpg.Connection, role: str, credentials: Credentials) -> None:
+async def _create_role(server: asyncpg.Connection, role: str, passwords: Passwords) -> None:
     if await server.fetchval("SELECT 1 FROM pg_roles WHERE rolname = $1", role):
         return
-    literal = await server.fetchval("SELECT quote_literal($1::text)", credentials.password("postgres", role))
+    literal = await server.fetchval("SELECT quote_literal($1::text)", passwords.password("postgres", role))
     await server.execute(f'CREATE ROLE "{role}" LOGIN PASSWORD {literal}')
 
 
-async def _grant(port: int, credentials: Credentials, database: str, roles: Iterable[str]) -> None:
+async def _grant(at: Server, database: str, roles: Iterable[str]) -> None:
     """A role may create schemas in its database (a replay builds a shadow beside the live one)."""
-    connection = await connect(port, credentials, database)
+    connection = await at.connect(database)
     try:
         async with connection.transaction():
             await connection.execute(f'REVOKE ALL ON DATABASE "{database}" FROM PUBLIC')

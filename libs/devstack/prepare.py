@@ -1,6 +1,5 @@
-"""What stands between running engines and running services: a cluster, free ports, schemas, streams."""
+"""What must be there before the engines start: free ports, secrets, an empty cluster."""
 
-import asyncio
 import errno
 import os
 import shutil
@@ -12,15 +11,12 @@ from pathlib import Path
 
 import psutil
 
-from libs.common import migrate
-from libs.common.eventlog.base import events_stream, stitched_stream
-from libs.common.eventlog.jetstream import JetStreamLog, connect
 from libs.devstack import nats, postgres
 from libs.devstack.child import launch_command
 from libs.devstack.credentials import ensure_token_keys
 from libs.devstack.errors import StackError
 from libs.devstack.privileges import postgres_identity
-from libs.devstack.specs import SERVICE_NAMES
+from libs.devstack.provision import SERVICE_NAMES
 from libs.devstack.stack import Stack
 from libs.devstack.table import HOST
 
@@ -93,20 +89,3 @@ def _make_cluster(stack: Stack) -> None:
     if done.returncode != 0:
         raise StackError(f"PostgreSQL's initdb failed:\n{(done.stderr or done.stdout).strip()}")
     fresh.rename(layout.postgres)
-
-
-async def make_schemas(stack: Stack) -> None:
-    """Databases, roles and schemas, each at its newest migration."""
-    schemas = postgres.schemas(SERVICE_NAMES)
-    await postgres.provision(stack.postgres_port, stack.credentials, schemas)
-    for schema in schemas:
-        if schema.service is not None:
-            await migrate.upgrade(stack.database_url(schema.role, schema.database), schema.role, schema.service)
-
-
-async def make_streams(stack: Stack) -> None:
-    """The log's streams, where they are missing."""
-    async with connect(stack.nats_url(nats.OPERATOR), "wanliu up") as client:
-        log = JetStreamLog(client)
-        names = [name(p) for p in range(stack.partitions) for name in (events_stream, stitched_stream)]
-        await asyncio.gather(*(log.ensure(name) for name in names))

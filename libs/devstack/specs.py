@@ -15,23 +15,23 @@ from libs.devstack import nats, postgres
 from libs.devstack.child import NotReady, Spec
 from libs.devstack.credentials import write_private
 from libs.devstack.privileges import postgres_identity
+from libs.devstack.provision import SERVICE_NAMES
 from libs.devstack.stack import Stack
 from libs.devstack.state import MARK
-from libs.devstack.table import HOST, SERVICES, Process
+from libs.devstack.table import HOST, Process
 
 CODE = Path(__file__).resolve().parents[2]
-SERVICE_NAMES = tuple(service.name for service in SERVICES)
 
 
 def nats_spec(stack: Stack) -> Spec:
     """nats-server, its configuration written anew."""
     configuration = stack.layout.nats / "nats.conf"
     text = nats.config(
-        port=stack.nats_port,
-        store=stack.layout.nats,
+        listen=f"{HOST}:{stack.nats_port}",
+        store=str(stack.layout.nats),
         partitions=stack.partitions,
         users=SERVICE_NAMES,
-        credentials=stack.credentials,
+        passwords=stack.credentials,
     )
     write_private(configuration, text.encode())
 
@@ -67,7 +67,7 @@ def postgres_spec(stack: Stack) -> Spec:
 
     async def probe() -> None:
         try:
-            await (await postgres.connect(stack.postgres_port, stack.credentials)).close()
+            await (await stack.postgres.connect()).close()
         except (OSError, TimeoutError, asyncpg.PostgresError) as error:
             raise NotReady(f"it does not answer on port {stack.postgres_port} ({error})") from error
 

@@ -9,7 +9,7 @@ from libs.common.clock import SystemClock
 from libs.devstack.credentials import Credentials
 from libs.devstack.errors import StackError
 from libs.devstack.layout import Layout
-from libs.devstack.postgres import MAIN_DATABASE, VAULT_DATABASE
+from libs.devstack.postgres import VAULT_DATABASE, Server
 from libs.devstack.state import StackState
 from libs.devstack.table import HOST, NATS_OFFSET, POSTGRES_OFFSET, SERVICES, Process, processes
 
@@ -63,18 +63,18 @@ class Stack:
         """Where and as whom to connect to the broker."""
         return f"nats://{user}:{self.credentials.password('nats', user)}@{HOST}:{self.nats_port}"
 
-    def database_url(self, role: str, database: str = MAIN_DATABASE) -> str:
-        """Where and as whom to connect to PostgreSQL, for SQLAlchemy on asyncpg."""
-        password = self.credentials.password("postgres", role)
-        return f"postgresql+asyncpg://{role}:{password}@{HOST}:{self.postgres_port}/{database}"
+    @property
+    def postgres(self) -> Server:
+        """The database server."""
+        return Server(self.credentials, self.postgres_port)
 
     def environment(self, process: Process) -> dict[str, str]:
         """What a process is told; exactly the names of the process table."""
         service = process.service.name
         values = {
             "WANLIU_NATS_URL": self.nats_url(service),
-            "WANLIU_DATABASE_URL": self.database_url(service),
-            "WANLIU_VAULT_DATABASE_URL": self.database_url(VAULT_DATABASE, VAULT_DATABASE),
+            "WANLIU_DATABASE_URL": self.postgres.url(service),
+            "WANLIU_VAULT_DATABASE_URL": self.postgres.url(VAULT_DATABASE, VAULT_DATABASE),
             "WANLIU_VAULT_DIR": str(self.layout.vault),
             "WANLIU_TOKEN_PUBLIC_KEY_FILE": str(self.layout.token_public_key),
             "WANLIU_PARTITIONS": str(self.partitions),

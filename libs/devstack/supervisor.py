@@ -11,6 +11,8 @@ import httpx
 from libs.devstack import logs, prepare
 from libs.devstack.child import Child, Spec
 from libs.devstack.errors import StackError
+from libs.devstack.nats import OPERATOR
+from libs.devstack.provision import make_schemas, make_streams
 from libs.devstack.specs import nats_spec, postgres_spec, service_spec
 from libs.devstack.stack import Stack
 from libs.devstack.state import DOWN, READY, STARTING, STOPPING, ProcessState, StackState, supervising, sweep
@@ -39,7 +41,10 @@ class Supervisor:
         report("starting nats-server and PostgreSQL")
         await self._bring_up([nats_spec(self._stack), postgres_spec(self._stack)])
         report("preparing schemas and streams")
-        await asyncio.gather(prepare.make_schemas(self._stack), prepare.make_streams(self._stack))
+        await asyncio.gather(
+            make_schemas(self._stack.postgres),
+            make_streams(self._stack.nats_url(OPERATOR), self._stack.partitions),
+        )
         report("starting the services")
         await self._bring_up([service_spec(self._stack, process, self._client) for process in processes()])
         self._tasks.append(asyncio.create_task(self._tend()))
