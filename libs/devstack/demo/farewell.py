@@ -38,9 +38,9 @@ def forget(stage: Stage, customer: str, friend: str) -> None:
         after and (after["customer_id"], after["metrics"]), before and (friend, before["metrics"]), "her profile"
     )
     screen.say(
-        f"Asked to forget the person behind one phone number: {done['identifiers']} identifiers (these, the chat, the "
-        f"receipt) and the keys of {done['bindings']} bindings were destroyed in {seconds:.2f} s. What the log, backups "
-        "and old pages still hold of her is noise. The friend is untouched."
+        f"Asked to forget the person behind one phone number. In {seconds:.2f} s {done['identifiers']} identifiers "
+        f"(these, the chat, the receipt) and the keys of {done['bindings']} bindings were destroyed. What the log, "
+        "backups and old pages still hold of her is noise. The friend is untouched."
     )
 
 
