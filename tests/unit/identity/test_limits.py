@@ -1,6 +1,8 @@
 """Limits: what may not become one customer, what is held out, and what is told about it."""
 
 from libs.common.contracts.stitched import Refused
+from services.identity.linking import link
+from services.identity.state import Birth, Owned
 from tests.unit.identity.people import Partition, binding, pseudonym
 
 
@@ -165,3 +167,9 @@ def test_a_kind_of_a_later_build_links_without_limit_and_is_weakest() -> None:
     people.send("u1 q1", "u2 a1")
     facts = people.send("q1 a1")
     assert [each.held for each in facts.refused] == [[pseudonym("q1")]]
+
+
+def test_a_customer_that_breaks_a_limit_made_stricter_later_still_gets_its_bindings() -> None:
+    owner = Owned("user_id", b"customer", Birth(1, 0))
+    found = link([pseudonym("u1"), pseudonym("a1")], {pseudonym("u1").id: owner}.get, lambda _: {"user_id": 2})
+    assert (found.joined, found.new, found.held) == ([b"customer"], [pseudonym("a1")], {})
