@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from libs.common.telemetry import configure_logging
-from libs.devstack.commands import lifecycle, observing, privacy, sources, tokens
+from libs.devstack.commands import lifecycle, observing, privacy, sources, tokens, truth
 from libs.devstack.commands.common import messages
 from libs.devstack.errors import StackError
 
@@ -15,7 +15,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Wanliu (万流): an event-sourced customer data platform, on your machine.",
 )
-for command in (lifecycle.up, lifecycle.down, observing.status, observing.catchup, sources.tail):
+for command in (
+    *(lifecycle.up, lifecycle.down, observing.status, observing.catchup, sources.tail),
+    *(truth.reconcile, truth.digest, truth.replay),
+):
     app.command()(command)
 for name, group in (("source", sources.app), ("token", tokens.app), ("privacy", privacy.app)):
     app.add_typer(group, name=name)

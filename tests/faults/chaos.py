@@ -67,11 +67,8 @@ class Chaos:
 
     async def _cut_database(self) -> None:
         """Every database connection of the services is ended by the server."""
-        password = self.stack.credentials.password("postgres", "postgres")
         try:
-            connection = await asyncpg.connect(
-                host="127.0.0.1", port=self.stack.postgres_port, user="postgres", password=password, timeout=2
-            )
+            connection = await self.stack.postgres.connect()
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
