@@ -9,7 +9,7 @@ from libs.common.contracts.stitched import StitchedEntry
 from libs.common.db import driver_connection
 from services.profile import store
 from services.profile.folding import Known, fold
-from services.profile.gathering import Change, changes
+from services.profile.gathering import Change, gather
 from services.profile.vault import Keys
 
 
@@ -25,13 +25,7 @@ class ProfileProjection:
         """See Projection. Folds per binding first, whatever the number of entries."""
         driver = await driver_connection(connection)
         await store.prepare(driver)
-        position, clock = 0, 0
-        for change in changes(entries):
-            await self._apply(driver, change)
-            position, clock = change.position or position, change.clock
-        await store.arrive(driver, self._partition, position, clock)
-
-    async def _apply(self, driver: asyncpg.Connection, change: Change) -> None:
+        change = gather(entries)
         known = await self._known(driver, change)
         keys = await self._vault.keys(sorted(change.events)) if change.events else {}
         await store.write(driver, change, fold(change.events, known, keys), self._partition)

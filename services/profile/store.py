@@ -71,11 +71,7 @@ async def write(driver: asyncpg.Connection, change: Change, folded: Folded, part
     await _book(driver, folded.stored, folded.erased)
     for erased in change.erased:
         await _forget(driver, erased)
-
-
-async def arrive(driver: asyncpg.Connection, partition: int, position: int, clock: int) -> None:
-    """Notes how far EVENTS is applied; neither number ever falls."""
-    await driver.execute(_ARRIVE, partition, position, clock)
+    await driver.execute(_ARRIVE, partition, change.position, change.clock)
 
 
 async def _copy(driver: asyncpg.Connection, table: str, columns: Sequence[str], rows: Sequence[Any]) -> None:
