@@ -35,6 +35,7 @@ class Doors:
             with client(self._stack, "ingest", ("ingest:admin",)) as http:
                 made = answer(http.post("/v1/sources", json={"name": name, "channel": channel}))
             kept = self._kept[name] = Kept(made["source"], made["write_key"])
+            self._alive.add(kept.source)
             self._save()
         return Door(self._stack.url("ingest"), kept.write_key)
 

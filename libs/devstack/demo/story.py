@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from libs.devstack.demo import channels, reading
+from libs.devstack.demo.accounting import account_for_everything
 from libs.devstack.demo.cast import new_cast
 from libs.devstack.demo.checks import must, must_equal
 from libs.devstack.demo.doors import Doors
@@ -33,6 +34,7 @@ def run(stack: Stack, console: Console, *, cdnow: Path | None = None, full: bool
     friend = meet_the_friend(stage, customer)
     regular = load_history(stage, cdnow, full)
     forget(stage, customer, friend)
+    account_for_everything(stage)
     look_around(stage, regular)
     stage.screen.say(f"\nEvery claim above was checked. It took {monotonic() - started:.0f} s.")
 
