@@ -62,12 +62,13 @@ async def test_a_consumer_that_waits_during_the_swap_goes_on_in_the_new_tables(p
 
         done = await replay(url, "ingest", rebuilds, digest_while_an_entry_comes)
         assert done.before == done.after
+        await log.append("EVENTS_0", BATCH)
         async with asyncio.timeout(20):
-            while live.progress.position < 6:
+            while live.progress.position < 7:
                 assert not running.done()
                 await asyncio.sleep(0)
         running.cancel()
-        assert await counted(engine) == 6
+        assert await counted(engine) == 7
 
 
 async def test_a_replay_mends_state_that_the_log_does_not_say(postgres: PostgresServer) -> None:
