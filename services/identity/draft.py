@@ -16,8 +16,8 @@ class Draft:
     moved at most once, to the customer it ends in, and a customer that was born and ended here is not told of.
     """
 
-    def __init__(self, state: Slice, position: int, clock: int) -> None:
-        self._state, self._position, self._clock = state, position, clock
+    def __init__(self, state: Slice, position: int, at: int) -> None:
+        self._state, self._position, self._at = state, position, at
         self._births = 0
         self._owned: dict[bytes, Owned] = {}
         self._born: dict[bytes, Birth] = {}
@@ -38,7 +38,7 @@ class Draft:
             return True
         requests = [self._state.erased[each.id] for each in binding.pseudonyms if each.id in self._state.erased]
         if requests:
-            self._erased[binding.id] = Erased(min(requests), self._clock, [], [binding.id], [])
+            self._erased[binding.id] = Erased(min(requests), self._at, [], [binding.id], [])
         return bool(requests)
 
     def link(self, binding: Binding) -> None:

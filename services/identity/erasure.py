@@ -1,21 +1,20 @@
 """Erasure: what must be forgotten with a person, decided once, at the position of the request."""
 
-from collections.abc import Iterable
-
-from libs.common.contracts.events import Pseudonym
+from libs.common.contracts.events import Erasure
 from libs.common.contracts.stitched import Erased
 from services.identity.state import Slice
 
 
-def closure(state: Slice, request: str, seeds: Iterable[Pseudonym], at: int) -> Erased:
-    """All that belongs to the customers of the seeds, as they are merged now.
+def closure(state: Slice, erasure: Erasure) -> Erased:
+    """All that belongs to the customers of the seeds, as they are merged now, erased at the time of the request.
 
     The seeds themselves are always among the pseudonyms, so that the vault forgets an identifier of which no
     event ever came. So are pseudonyms that a binding of the person carries and nobody owns (held out when the
     binding was linked): after this, no other trace would lead to them. What belongs to another customer stays.
     """
-    owners = {state.pseudonyms[seed.id].customer for seed in seeds if seed.id in state.pseudonyms}
-    customers, bindings, pseudonyms = set(owners), set[bytes](), {seed.id for seed in seeds}
+    seeds = {seed.id for seed in erasure.seeds}
+    owners = {state.pseudonyms[seed].customer for seed in seeds if seed in state.pseudonyms}
+    customers, bindings, pseudonyms = set(owners), set[bytes](), seeds
     for owner in owners:
         members = state.members[owner]
         customers.update(members.former)
@@ -24,7 +23,7 @@ def closure(state: Slice, request: str, seeds: Iterable[Pseudonym], at: int) -> 
     for binding in bindings:
         carried = state.evidence[binding].pseudonyms
         pseudonyms.update(each for each in carried if each not in state.pseudonyms and each not in state.erased)
-    return Erased(request, at, sorted(customers), sorted(bindings), sorted(pseudonyms))
+    return Erased(erasure.request, erasure.appended_at, sorted(customers), sorted(bindings), sorted(pseudonyms))
 
 
 def forget(state: Slice, erased: Erased) -> None:

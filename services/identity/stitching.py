@@ -20,17 +20,16 @@ from services.identity.state import Birth, Customer, Evidence, Former, Members, 
 
 def decide(state: Slice, position: int, entry: EventsEntry) -> Facts:
     """What is so about the entry at `position`, given everything before it."""
-    clock = advance(state.clock, entry.appended_at)
     if isinstance(entry, Batch):
-        return _decide_batch(state, position, entry, clock)
+        return _decide_batch(state, position, entry)
     if isinstance(entry, Erasure):
-        return Facts(erased=[closure(state, entry.request, entry.seeds, clock)])
+        return Facts(erased=[closure(state, entry)])
     return Facts()
 
 
-def _decide_batch(state: Slice, position: int, batch: Batch, clock: int) -> Facts:
+def _decide_batch(state: Slice, position: int, batch: Batch) -> Facts:
     """Only fresh events stitch: what was seen before, or belongs to an erased person, changes nothing."""
-    draft = Draft(state, position, clock)
+    draft, clock = Draft(state, position, batch.appended_at), advance(state.clock, batch.appended_at)
     seen, seen_here = state.seen, set[bytes]()
     outcomes = bytearray()
     for event in batch.events:

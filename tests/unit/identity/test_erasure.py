@@ -1,7 +1,9 @@
 """Erasure: what is forgotten with a person, what stays, and what comes late."""
 
+from libs.common.clock import DAY, SECOND
+from libs.common.contracts.events import Erasure
 from libs.common.contracts.stitched import FRESH, SUPPRESSED, Erased
-from tests.unit.identity.people import Partition, binding, name_id, names_of
+from tests.unit.identity.people import START, Partition, binding, name_id, names_of, pseudonym
 
 
 def test_erasure_covers_every_binding_and_pseudonym_of_the_person() -> None:
@@ -158,3 +160,13 @@ def test_a_repeated_request_names_its_seed_again_and_keeps_the_first() -> None:
     (erased,) = people.erase("u1", request="r2").erased
     assert (erased.customers, erased.bindings, erased.pseudonyms) == ([], [], [name_id("u1")])
     assert people.state.erased[name_id("u1")] == "r1"
+
+
+def test_an_erasure_happens_when_it_was_asked_for_not_when_the_clock_says() -> None:
+    """A host whose clock runs ahead has moved the partition's; the person's next event must not be suppressed."""
+    people = Partition()
+    people.send("u1", at=START)
+    people.send("u2", at=START + 2 * DAY)
+    assert people.state.clock == START + DAY
+    (erased,) = people.take(Erasure("w", START + SECOND, "r1", [pseudonym("u1")])).erased
+    assert erased.at == START + SECOND
