@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.common.clock import SECOND
@@ -16,6 +16,8 @@ from libs.common.ids import birth_id
 from services.identity.state import Slice
 from services.identity.stitching import evolve
 from tests.unit.identity.people import LOG_ID, START, Partition, batch, pseudonym
+
+UNHURRIED = settings(deadline=None)
 
 LIMITED = ["u1", "u2", "u3", "p1", "p2", "p3", "p4", "p5", "e1", "e2", "a1", "a2", "a3", "m1"]
 UNLIMITED = ["e1", "e2", "e3", "a1", "a2", "a3", "a4", "d1", "d2", "m1"]
@@ -61,6 +63,7 @@ def facts_of(people: Partition) -> list[Facts]:
     return [facts for _, _, facts in people.history]
 
 
+@UNHURRIED
 @given(HISTORY)
 def test_folding_the_facts_again_gives_the_state_that_deciding_gave(history: list[object]) -> None:
     live, again = take(entries_of(history)), Slice(LOG_ID)
@@ -70,6 +73,7 @@ def test_folding_the_facts_again_gives_the_state_that_deciding_gave(history: lis
     assert again == live.state
 
 
+@UNHURRIED
 @given(HISTORY, st.randoms(use_true_random=False))
 def test_the_order_of_a_bindings_pseudonyms_does_not_matter(history: list[object], draw: random.Random) -> None:
     def shuffled(entry: EventsEntry) -> EventsEntry:
@@ -84,6 +88,7 @@ def test_the_order_of_a_bindings_pseudonyms_does_not_matter(history: list[object
     assert one.state == other.state
 
 
+@UNHURRIED
 @given(HISTORY)
 def test_no_customer_ever_exceeds_a_limit(history: list[object]) -> None:
     people = Partition()
@@ -97,6 +102,7 @@ def test_no_customer_ever_exceeds_a_limit(history: list[object]) -> None:
             assert limit is None or number <= limit
 
 
+@UNHURRIED
 @given(HISTORY)
 def test_each_binding_and_all_it_carries_belong_to_one_customer_but_for_what_was_held_out(
     history: list[object],
@@ -111,6 +117,7 @@ def test_each_binding_and_all_it_carries_belong_to_one_customer_but_for_what_was
             assert (binding, each) in held or state.pseudonyms[each].customer == customer
 
 
+@UNHURRIED
 @given(HISTORY)
 def test_a_customer_bears_the_birth_of_its_oldest_pseudonym(history: list[object]) -> None:
     state = take(entries_of(history)).state
@@ -123,6 +130,7 @@ def test_a_customer_bears_the_birth_of_its_oldest_pseudonym(history: list[object
         assert customer == birth_id(LOG_ID, *min(born))
 
 
+@UNHURRIED
 @given(HISTORY)
 def test_the_facts_alone_tell_every_bindings_customer(history: list[object]) -> None:
     """As a reader of STITCHED sees it: linked, then moved from where it was, then erased."""
@@ -142,6 +150,7 @@ def test_the_facts_alone_tell_every_bindings_customer(history: list[object]) -> 
     assert told == people.state.bindings
 
 
+@UNHURRIED
 @given(batches(UNLIMITED))
 def test_without_limits_customers_are_the_connected_groups(history: list[list[str]]) -> None:
     people = Partition()
@@ -157,6 +166,7 @@ def test_without_limits_customers_are_the_connected_groups(history: list[list[st
     assert sorted(map(sorted, found.values())) == sorted(map(sorted, groups))
 
 
+@UNHURRIED
 @given(batches(LIMITED), st.randoms(use_true_random=False))
 def test_repeated_events_change_nothing_but_the_counts(history: list[list[str]], draw: random.Random) -> None:
     once, repeated = Partition(), Partition()
@@ -175,6 +185,7 @@ def test_repeated_events_change_nothing_but_the_counts(history: list[list[str]],
     assert {name: once.customer(name) for name in LIMITED} == {name: repeated.customer(name) for name in LIMITED}
 
 
+@UNHURRIED
 @given(HISTORY)
 def test_nothing_of_the_erased_is_left_in_what_remains(history: list[object]) -> None:
     people = take(entries_of(history))
