@@ -1,8 +1,10 @@
 """The demo on a running stack. It checks its own story; here we check that it does."""
 
+import asyncio
 import io
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from rich.console import Console
 from libs.devstack.demo import run
 from libs.devstack.demo.checks import StoryBroken
 from libs.devstack.demo.doors import Doors
-from libs.devstack.demo.shop import Purchase, invent
+from libs.devstack.demo.reading import check_history
+from libs.devstack.demo.shop import Purchase, invent, read_cdnow
 from tests.stack import RunningStack
 
 pytestmark = pytest.mark.stack
@@ -56,17 +59,17 @@ def test_the_demo_tells_a_true_story_and_its_commands_work_when_pasted(stack: Ru
 def test_run_again_or_cut_off_and_run_again_the_demo_doubles_nothing(stack: RunningStack, history: Path) -> None:
     play(stack, history)
     assert "nothing to send" in play(stack, history)
-    Doors(stack).note_orders("Demo store CDNOW", 0)  # as if the run before had been cut off just before its end
+    # As if the run before had been cut off just before its end.
+    Doors(stack).note_orders(f"Demo store {read_cdnow(history).prefix}", 0)
     told = play(stack, history)
     assert "nothing to send" not in told
     assert "Equal to the cent." in told
 
 
-def test_the_demo_fails_when_a_customer_is_not_as_the_history_says(
-    stack: RunningStack, history: Path, tmp_path: Path
-) -> None:
+def test_the_demo_fails_when_a_customer_is_not_as_the_history_says(stack: RunningStack, history: Path) -> None:
     play(stack, history)
-    purchases = invent(customers=150, seed=7).purchases
-    other = (*purchases[:-1], purchases[-1]._replace(cents=purchases[-1].cents + 1))
-    with pytest.raises(StoryBroken, match=r"\(orders, cents\) of CDNOW-00150 is"):
-        play(stack, written(tmp_path / "other.txt", other))
+    true = read_cdnow(history)
+    last = true.purchases[-1]
+    false = replace(true, purchases=(*true.purchases[:-1], last._replace(cents=last.cents + 1)))
+    with pytest.raises(StoryBroken, match=rf"\(orders, cents\) of {true.card(last.customer)} is"):
+        asyncio.run(check_history(stack, false, lambda: None))

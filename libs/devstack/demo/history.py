@@ -2,24 +2,23 @@
 
 import asyncio
 from collections import Counter
-from pathlib import Path
 from time import monotonic
 
 from libs.devstack.demo import bulk, reading
 from libs.devstack.demo.checks import must_equal
-from libs.devstack.demo.shop import CDNOW, History, find_history
+from libs.devstack.demo.shop import CDNOW, History
 from libs.devstack.demo.stage import Stage
 
 ORDERS = 6_000
 """As many orders as a demo may take; about so many are loaded unless all are asked for."""
 
 
-def load_history(stage: Stage, cdnow: Path | None, full: bool) -> str:
+def load_history(stage: Stage, whole: History, full: bool) -> str:
     """Loads a history as a store channel and checks orders and money of every customer in it.
 
     Returns the card of the one who came most often.
     """
-    screen, whole = stage.screen, find_history(cdnow)
+    screen = stage.screen
     history = whole if full else whole.first(ORDERS)
     screen.act(f"4  A store's history: {whole.label}")
     if history.prefix == "CDNOW" and len(history.purchases) == CDNOW.orders:

@@ -15,6 +15,7 @@ from libs.devstack.demo.doors import Doors
 from libs.devstack.demo.farewell import forget, look_around
 from libs.devstack.demo.history import load_history
 from libs.devstack.demo.screen import Screen, day, money, short
+from libs.devstack.demo.shop import find_history
 from libs.devstack.demo.stage import Stage
 from libs.devstack.stack import Stack
 
@@ -26,13 +27,13 @@ def run(stack: Stack, console: Console, *, cdnow: Path | None = None, full: bool
 
     `cdnow` is the purchase history to load; `full` loads all of it instead of the first few thousand orders.
     """
-    started = monotonic()
+    started, history = monotonic(), find_history(cdnow)
     stage = Stage(stack, Screen(console), Doors(stack), new_cast())
     stage.screen.say(f"[bold]万流归宗[/]  ten thousand streams, one source  [dim](run {stage.cast.run})[/]")
     send_from_four_channels(stage)
     customer = meet_one_customer(stage)
     friend = meet_the_friend(stage, customer)
-    regular = load_history(stage, cdnow, full)
+    regular = load_history(stage, history, full)
     forget(stage, customer, friend)
     account_for_everything(stage)
     look_around(stage, regular)

@@ -26,6 +26,12 @@ def test_a_history_is_read_with_its_totals_to_the_cent(file: Path) -> None:
     assert shop.read_cdnow(file).totals == Totals(customers=3, orders=4, cents=10_077)
 
 
+def test_two_files_are_two_shops_with_different_cards(file: Path) -> None:
+    one = shop.read_cdnow(file)
+    file.write_text(LINES + " 00003 19970401  1   9.99\n")
+    assert shop.read_cdnow(file).card("00001") != one.card("00001")
+
+
 def test_an_order_keeps_its_number_wherever_it_is_sorted_to(file: Path) -> None:
     purchases = shop.read_cdnow(file).purchases
     assert [(one.customer, one.number) for one in purchases] == [("00001", 2), ("00002", 1), ("00002", 3), ("00003", 4)]
@@ -53,7 +59,8 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_the_published_history_has_the_published_totals() -> None:
     if not shop.BESIDE.is_file():
         pytest.skip("the CDNOW file is not beside this checkout")
-    assert shop.find_history(shop.BESIDE).totals == CDNOW
+    found = shop.find_history(shop.BESIDE)
+    assert (found.totals, found.prefix) == (CDNOW, "CDNOW")
 
 
 def test_without_any_file_there_is_a_shop_that_looks_like_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
