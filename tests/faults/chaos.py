@@ -5,13 +5,12 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import asyncpg
 
 from libs.devstack.stack import Stack
-from libs.devstack.state import READY, StackState
+from libs.devstack.state import StackState
 from tests.proxy import Proxy
 
 FREEZE_SECONDS = 1.0
@@ -31,9 +30,9 @@ class Chaos:
         state = StackState.load(self.stack.layout)
         return {name: process.pid for name, process in state.processes.items()}
 
-    async def run(self, faults: int, pause: tuple[float, float], until: Callable[[], bool]) -> None:
-        """Does `faults` faults with a random pause before each, and more as long as `until` says no."""
-        while self.done.total() < faults or not until():
+    async def run(self, faults: int, pause: tuple[float, float]) -> None:
+        """Does `faults` faults with a random pause (seconds, from and to) before each."""
+        while self.done.total() < faults:
             await asyncio.sleep(self.draw.uniform(*pause))
             await self.draw.choices([self._kill, self._freeze, self._cut_clients, self._cut_database], [12, 1, 2, 2])[
                 0
@@ -77,10 +76,3 @@ class Chaos:
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             return  # the server is just being restarted
         self.done["cut database"] += 1
-
-
-async def wait_until_ready(stack: Stack, patience: float = 60) -> None:
-    """Returns when the supervisor says that every process serves again."""
-    async with asyncio.timeout(patience):
-        while StackState.load(stack.layout).state != READY:
-            await asyncio.sleep(0.1)

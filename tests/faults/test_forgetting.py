@@ -88,7 +88,7 @@ async def scene(database: Database, postgres: PostgresServer, tmp_path: Path) ->
     bound = []
     for start in range(0, PEOPLE, 30):
         bound += await vault.bind(*(person(number) for number in range(start, start + 30)))
-        await thief.look(vault.engine)
+        await thief.overhear(vault.engine)
         for family in ("identifiers", "bindings"):
             await split_when_full(vault.vault, WORKSPACE, family, 0)
     return Scene(vault, thief, bound)
@@ -107,7 +107,7 @@ async def test_what_was_forgotten_cannot_be_read_by_anyone_who_has_everything(
     stolen = await scene.steal(GONE)
     print(f"\nevents decrypted after erasure: {stolen[0]} of {FORGOTTEN * EVENTS_EACH}, overwriting={overwriting}")
     assert stolen == (NOTHING if overwriting else all_of(FORGOTTEN))
-    copies = [sum(1 for _ in scene.thief.places(scene.bound[number].binding)) for number in GONE]
+    copies = [len(scene.thief.copies[scene.bound[number].binding]) for number in GONE]
     assert min(copies) > 1, "deleted rows should still lie about in heap pages and WAL, else this shows nothing"
     assert await scene.steal(STAYING) == all_of(len(STAYING))
     assert await scene.serves(range(FORGOTTEN, PEOPLE))
@@ -134,7 +134,7 @@ SEAMS = ["slots written", "rows rewritten", "committed", "half overwritten", "ov
 async def test_an_erasure_killed_anywhere_loses_nothing_and_is_completed(scene: Scene, seam: str) -> None:
     await scene.vault.say_erased(*(scene.bound[number] for number in GONE))
     die(scene, seam)
-    await scene.thief.look(scene.vault.engine)
+    await scene.thief.overhear(scene.vault.engine)
     assert await scene.serves(range(FORGOTTEN, PEOPLE))
     survivor = scene.vault.another()
     await survivor.worker.catch_up()
