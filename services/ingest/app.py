@@ -1,12 +1,12 @@
 """The front door's process."""
 
-from fastapi import FastAPI
-
 from libs.common.app import create_app
+from services.ingest.front import FrontDoor
 from services.ingest.resources import open_ingest
 from services.ingest.routes import routers
+from services.ingest.routes.segment import DOORS
 
 
-def create() -> FastAPI:
+def create() -> FrontDoor:
     """`uvicorn services.ingest.app:create --factory`."""
-    return create_app("ingest", open_ingest, routers)
+    return FrontDoor(create_app("ingest", open_ingest, routers), DOORS)

@@ -68,6 +68,7 @@ class Committer:
         self._queue: deque[Work] = deque()
         self._events = self._bytes = 0
         self._arrived = asyncio.Event()
+        metrics.QUEUED.set_function(lambda: self._events)
 
     async def submit(self, source: str, pieces: Sequence[Piece]) -> None:
         """Returns when all pieces are durable. Raises Unavailable when they are not known to be."""
@@ -157,9 +158,7 @@ class Committer:
             self._queue.popleft().fail(error)
         self._events = self._bytes = 0
         self._arrived.clear()
-        metrics.QUEUED.set(0)
 
     def _count(self, events: int, size: int) -> None:
         self._events += events
         self._bytes += size
-        metrics.QUEUED.set(self._events)

@@ -5,13 +5,16 @@ friend's or a courier's; taken as the actor's it would join two people for good.
 in `userId`, `anonymousId`, `context.traits` or `context.externalIds`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from libs.common.contracts.vault import Identifier
 from libs.common.identifiers import KINDS, is_blocked, normalise
 
 MAX_IDENTIFIERS = 16
+MAX_KEY = 64
+"""Longer keys are in no table, and are kept out of the caches."""
 
 # fmt: off
 ACTOR_KEYS: Mapping[str, str] = {
@@ -80,12 +83,26 @@ def text_of(value: Any) -> str | None:
     return str(value)
 
 
-def of_keys(fields: Mapping[str, Any], table: Mapping[str, str]) -> Iterable[tuple[str, Claim]]:
-    """The fields that `table` knows, each with its key."""
+@lru_cache(maxsize=4096)
+def actor_kind(key: str) -> str | None:
+    """The kind of a property or trait that names the actor wherever it stands."""
+    return ACTOR_KEYS.get(fold(key))
+
+
+@lru_cache(maxsize=4096)
+def trait_kind(key: str) -> str | None:
+    """The kind of one of the actor's own traits."""
+    return TRAIT_KEYS.get(fold(key))
+
+
+def of_keys(fields: Mapping[str, Any], kind_of: Callable[[str], str | None]) -> list[tuple[str, Claim]]:
+    """The fields whose key has a kind, each with its key."""
+    found = []
     for key, value in fields.items():
-        kind = table.get(key) or table.get(fold(key))
+        kind = kind_of(key) if len(key) <= MAX_KEY else None
         if kind is not None and (text := text_of(value)):
-            yield key, Claim(kind, text)
+            found.append((key, Claim(kind, text)))
+    return found
 
 
 def of_context(context: Mapping[str, Any]) -> Iterable[Claim]:

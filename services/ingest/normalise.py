@@ -13,14 +13,14 @@ from services.ingest.campaigns import attribution_of
 from services.ingest.checks import check
 from services.ingest.contexts import trimmed
 from services.ingest.identifiers import (
-    ACTOR_KEYS,
-    TRAIT_KEYS,
     Claim,
     Found,
+    actor_kind,
     is_no_value,
     of_context,
     of_keys,
     settle,
+    trait_kind,
 )
 from services.ingest.incoming import Incoming
 from services.ingest.money import money_of
@@ -46,8 +46,8 @@ def normalise(event: Incoming, channel: str) -> Normal:
     """Raises Refused when the event points at nobody or holds what cannot be stored."""
     stated = event.context.get("traits")
     traits = {**stated, **event.traits} if isinstance(stated, dict) else event.traits
-    of_traits = list(of_keys(traits, TRAIT_KEYS))
-    of_properties = list(of_keys(event.properties, ACTOR_KEYS)) if event.properties else []
+    of_traits = of_keys(traits, trait_kind)
+    of_properties = of_keys(event.properties, actor_kind)
     claims = event.claims + [claim for _, claim in of_traits + of_properties]
     found = settle([*claims, *of_context(event.context)] if event.context else claims)
     if not found.identifiers:
@@ -87,16 +87,15 @@ def _cleaned(body: EventBody, found: Found) -> Normal:
     except OverflowError:
         check(msgspec.structs.asdict(body))
         raise
-    needles = redaction.needles_of(found.raw)
     blanked = _NOTHING
     # SDKs put times and UUIDs into message ids: their digits would look like a phone's.
     if scan.is_suspicious(encoded.replace(body.message_id.encode(), b"")) or scan.has_personal_key(body.properties):
         # Own identifiers first: they are counted as redacted, not as leaked.
-        body = _redacted(body, needles)
+        body = _redacted(body, redaction.needles_of(found.raw))
         body, blanked = _scanned(body)
         encoded = encode_body(body)
-    elif redaction.occur(needles, encoded):
-        encoded = encode_body(_redacted(body, needles))
+    elif redaction.occur(found.raw, encoded):
+        encoded = encode_body(_redacted(body, redaction.needles_of(found.raw)))
     return Normal(encoded, found.identifiers, blanked)
 
 

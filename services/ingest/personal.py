@@ -50,7 +50,7 @@ class Traits(NamedTuple):
 
 def is_personal(key: str) -> bool:
     """Whether a trait of this key is personal."""
-    return key in PERSONAL_KEYS or fold(key) in PERSONAL_KEYS
+    return fold(key) in PERSONAL_KEYS
 
 
 def split(fields: Mapping[str, Any]) -> Traits:

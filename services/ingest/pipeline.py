@@ -59,7 +59,7 @@ class Pipeline:
         normals = [normal for _, normal in prepared if isinstance(normal, Normal)]
         bindings = await self._bindings(normals)
         if len(normals) < len(prepared):
-            sealing.day = await self._day_key(sealing.day_name)
+            sealing.day = await self._day_key(day_of(received_at))
         pieces = [
             sealing.accepted(item, normal, bindings[normal.identifiers])
             if isinstance(normal, Normal)
@@ -108,7 +108,6 @@ class _Sealing:
         self._workspace, self._suite = workspace, SUITES[workspace.suite]
         self._salt = source.encode() + b"\0"
         self._received_at = received_at
-        self.day_name = day_of(received_at)
         self.day: HeldKey | None = None
 
     def accepted(self, item: Item, normal: Normal, bound: HeldBinding) -> Piece:
@@ -132,7 +131,7 @@ class _Sealing:
         id = self._id(item.identity)
         aad = reject_associated(self._suite.name, self._workspace.workspace, id)
         body = self.day.sealer.seal(item.raw[:KEPT_BYTES], aad)
-        return Rejected(id, why.reason, why.pointer, why.detail, self._received_at, self.day_name, body)
+        return Rejected(id, why.reason, why.pointer, why.detail, self._received_at, self.day.id.decode(), body)
 
     def _id(self, identity: bytes) -> bytes:
         """Keyed, so that an id in the log does not reveal a messageId; the same for every try."""

@@ -4,13 +4,17 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from starlette.requests import Request
+from starlette.types import Receive
 
 from libs.common.errors import BadRequest, TooLarge, Unavailable
 
 GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 31
 _MAX_MEMBERS = 16
+
+
+class Gone(Exception):
+    """The client went away before its body was complete; nobody waits for an answer."""
 
 
 class Room:
@@ -31,28 +35,33 @@ class Room:
             self._free += size
 
 
-def announced_size(request: Request, limit: int) -> int:
+def announced_size(content_length: str, limit: int) -> int:
     """How large the body says it is; `limit` when it does not say. Raises TooLarge, BadRequest."""
-    text = request.headers.get("content-length")
-    if text is None:
+    if not content_length:
         return limit
-    if not text.isdigit():
+    if not (content_length.isascii() and content_length.isdigit()) or len(content_length) > 18:
         raise BadRequest("Content-Length must be a number")
-    size = int(text)
+    size = int(content_length)
     if size > limit:
         raise TooLarge(f"the body has {size} bytes; {limit} is the limit, send smaller batches")
     return size
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body as the client meant it. Raises TooLarge before or after decompression, BadRequest on bad gzip."""
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The body as the client meant it. Raises TooLarge before or after decompression, BadRequest on bad gzip, Gone."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
+        chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"the body has more than {limit} bytes; send smaller batches")
         chunks.append(chunk)
+        more = message.get("more_body", False)
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     return inflate(body, limit) if body.startswith(GZIP_MAGIC) else body
 

@@ -13,6 +13,7 @@ import msgspec
 REDACTED = "[redacted]"
 _LONG = 8
 _ASCII_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+_SAME_IN_URLS = re.compile(r"[a-z0-9_.~-]*").fullmatch
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -29,40 +30,31 @@ class Needle(NamedTuple):
 
 
 class Needles(NamedTuple):
-    """All spellings, and the encoded numbers that they would be."""
+    """All spellings, longest first, and the numbers that they would be."""
 
     needles: tuple[Needle, ...]
-    encoded: tuple[bytes, ...]
     numbers: frozenset[int]
-    encoded_numbers: tuple[bytes, ...]
 
 
 def needles_of(values: Iterable[str]) -> Needles:
     """What to seek for these identifiers' raw and normalised values."""
-    texts: dict[str, None] = {}
-    numbers: dict[int, None] = {}
+    texts = {text for value in values for text in _spellings(_lower(value))}
+    # Longest first, so that what is left of a long spelling is not a half of it.
+    ordered = sorted(texts, key=lambda text: (-len(text), text))
+    return Needles(tuple(_needle(text) for text in ordered), frozenset(filter(None, map(_number, ordered))))
+
+
+def occur(values: Iterable[str], encoded: bytes) -> bool:
+    """Whether any of these identifiers may stand in a msgpack-encoded body; never wrongly False."""
+    lowered = encoded.lower()
     for value in values:
         for text in _spellings(_lower(value)):
-            texts[text] = None
-            if text.isascii() and text.isdigit() and 6 <= len(text) <= 19:
-                numbers[int(text)] = None
-    # Longest first, so that what is left of a long spelling is not a half of it.
-    found = tuple(_needle(text) for text in sorted(texts, key=len, reverse=True))
-    forms = [form for number in numbers for form in (number, float(number))]
-    return Needles(
-        found,
-        tuple(text.encode("utf-8", "replace") for text in texts),
-        frozenset(numbers),
-        tuple(_encode(form) for form in forms),
-    )
-
-
-def occur(needles: Needles, encoded: bytes) -> bool:
-    """Whether any may stand in a msgpack-encoded body; never wrongly False."""
-    lowered = encoded.lower()
-    return any(needle in lowered for needle in needles.encoded) or any(
-        number in encoded for number in needles.encoded_numbers
-    )
+            if text.encode("utf-8", "replace") in lowered:
+                return True
+            number = _number(text)
+            if number is not None and (_encode(number) in encoded or _encode(float(number)) in encoded):
+                return True
+    return False
 
 
 def redact(value: Any, needles: Needles) -> Any:
@@ -78,13 +70,16 @@ def redact(value: Any, needles: Needles) -> Any:
     return value
 
 
-def _spellings(text: str) -> Iterable[str]:
-    yield text
-    if text.startswith("+86"):
-        yield text[3:]  # the national form, which the E.164 form contains
+def _spellings(text: str) -> tuple[str, ...]:
+    """As it is and as in a URL; a mainland phone in its national form too, which the E.164 form contains."""
+    if _SAME_IN_URLS(text):
+        return (text,)
     quoted = quote(text, safe="").lower()
-    if quoted != text:
-        yield quoted
+    return (text, quoted, text[3:]) if text.startswith("+86") else (text, quoted)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and 6 <= len(text) <= 19 else None
 
 
 def _needle(text: str) -> Needle:

@@ -17,6 +17,7 @@ from libs.common.resources import Opened, open_resources
 from libs.common.vault_client import VaultClient
 from services.ingest import store
 from services.ingest.commit import Bounds, Committer
+from services.ingest.doors.segment import Limits
 from services.ingest.pipeline import Pipeline, Source, Vault
 from services.ingest.reading import Room
 from services.ingest.registry import SourceCache
@@ -35,6 +36,7 @@ class Ingest:
     check: Callable[[], Awaitable[dict[str, Any]]]
     sources: SourceCache = field(init=False)
     room: Room = field(init=False)
+    limits: Limits = field(init=False)
     tails: asyncio.Semaphore = field(init=False)
     _pipeline: Pipeline | None = None
     _committing: asyncio.Task[None] | None = None
@@ -42,6 +44,7 @@ class Ingest:
     def __post_init__(self) -> None:
         self.sources = SourceCache(self._load_source, self.clock, self.settings.ingest_source_cache_seconds)
         self.room = Room(self.settings.ingest_reading_bytes)
+        self.limits = Limits(self.settings.ingest_event_bytes, self.settings.ingest_batch_events)
         self.tails = asyncio.Semaphore(self.settings.ingest_tails)
 
     async def ready(self) -> dict[str, Any]:

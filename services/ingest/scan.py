@@ -9,16 +9,17 @@ from collections import Counter
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from services.ingest.identifiers import fold
+from services.ingest.identifiers import MAX_KEY, fold
 from services.ingest.personal import STRICT_KEYS
 
-_EMAIL = re.compile(r"[\w.+-]{1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+")
+_EMAIL = re.compile(r"[\w.+-]{1,64}(?:@|%40)[\w-]+(?:\.[\w-]+)+", re.ASCII)
 _BIRTH_DATE = r"(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
 _RESIDENT_ID = re.compile(rf"(?<![0-9A-Za-z])[1-9][0-9]{{5}}{_BIRTH_DATE}[0-9]{{3}}[0-9Xx](?![0-9A-Za-z])")
 _MOBILE = re.compile(r"(?<![0-9])(?:(?:\+|%2[Bb])?86)?1[3-9][0-9]{9}(?![0-9])")
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _DIGITS_TO_ZERO = bytes.maketrans(b"123456789", b"000000000")
 _MOBILE_DIGITS = b"0" * 11
+_ADDRESS_BYTES = frozenset(b"+-._0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 
 
 class Scanned(NamedTuple):
@@ -30,14 +31,30 @@ class Scanned(NamedTuple):
 
 def is_suspicious(encoded: bytes) -> bool:
     """Whether a msgpack-encoded body *may* hold a leak by shape; never wrongly False."""
-    return b"@" in encoded or b"%40" in encoded or _MOBILE_DIGITS in encoded.translate(_DIGITS_TO_ZERO)
+    return _may_hold_email(encoded) or _MOBILE_DIGITS in encoded.translate(_DIGITS_TO_ZERO)
+
+
+def _may_hold_email(encoded: bytes) -> bool:
+    """An @ between characters of an address; as a lone byte it also occurs in encoded numbers."""
+    at = encoded.find(b"@")
+    while at >= 0:
+        if encoded[at - 1] in _ADDRESS_BYTES and encoded[at + 1 : at + 2] and encoded[at + 1] in _ADDRESS_BYTES:
+            return True
+        at = encoded.find(b"@", at + 1)
+    return b"%40" in encoded
 
 
 def has_personal_key(value: Any) -> bool:
     """Whether a personal key stands anywhere in a tree of properties."""
     if isinstance(value, dict):
-        return any(is_strict(key) or has_personal_key(item) for key, item in value.items())
-    return isinstance(value, list) and any(has_personal_key(item) for item in value)
+        for key, item in value.items():
+            if is_strict(key) or (isinstance(item, dict | list) and has_personal_key(item)):
+                return True
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict | list) and has_personal_key(item):
+                return True
+    return False
 
 
 def scan(value: Any, *, keys: bool) -> Scanned:
@@ -46,10 +63,14 @@ def scan(value: Any, *, keys: bool) -> Scanned:
     return Scanned(_scan(value, keys, counts), counts)
 
 
-@lru_cache(maxsize=4096)
 def is_strict(key: str) -> bool:
     """Whether a property of this key is personal."""
-    return key in STRICT_KEYS or fold(key) in STRICT_KEYS
+    return len(key) <= MAX_KEY and _is_strict(key)
+
+
+@lru_cache(maxsize=4096)
+def _is_strict(key: str) -> bool:
+    return fold(key) in STRICT_KEYS
 
 
 def is_resident_id(text: str) -> bool:

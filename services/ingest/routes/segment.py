@@ -1,7 +1,7 @@
 """Segment's doors: the tracking API and what its browser SDK calls.
 
-Plain Starlette routes: the body is bytes of whatever content type, and the path is hot. Errors are rendered here
-and not by the app's handlers, because a browser shows a page no answer without CORS headers, not even a 4xx.
+Errors are rendered here and not by the app's handlers, because a browser shows a page no answer without CORS
+headers, not even a 4xx.
 """
 
 import base64
@@ -15,16 +15,17 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from libs.common.errors import AppError, BadRequest, TooLarge, Unauthorized, problem
+from libs.common.errors import AppError, BadRequest, TooLarge, Unauthorized
 from services.ingest import metrics
 from services.ingest.browser import settings_of
 from services.ingest.doors.segment import Limits, parse_batch, parse_one
+from services.ingest.http import Answer, App, Arrival, RawHeaders, failure
 from services.ingest.incoming import NotRead, Parsed, Refusal, TooMany
 from services.ingest.pipeline import Source
-from services.ingest.reading import announced_size, read_body
-from services.ingest.resources import Ingest, resources
+from services.ingest.reading import Gone, announced_size, read_body
+from services.ingest.resources import Ingest
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Door = Callable[[Arrival], Awaitable[App]]
 Parse = Callable[[bytes, str | None, Limits], Parsed]
 
 SINGLE = {
@@ -32,77 +33,70 @@ SINGLE = {
     "alias": "alias", "t": "track", "i": "identify", "p": "page", "s": "screen", "g": "group", "a": "alias",
 }  # fmt: skip
 BATCHES = ("batch", "import", "b")
+SETTINGS = "/v1/projects/{key}/settings"
 _SUCCESS = b'{"success":true}'
-_ALLOWED = {
-    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
-    "Access-Control-Allow-Headers": "authorization, content-type, anonymousid",
-    "Access-Control-Max-Age": "86400",
-}
+_PREFLIGHT: RawHeaders = [
+    (b"access-control-allow-methods", b"GET, POST, OPTIONS"),
+    (b"access-control-allow-headers", b"authorization, content-type, anonymousid"),
+    (b"access-control-max-age", b"86400"),
+]
 _NO_KEY = "send a write key: as the user name of Basic authorization, or as `writeKey` in the body"
 _UNKNOWN_KEY = "no source has this write key; `wanliu source create NAME --channel web` makes one"
 
 router = APIRouter()
 
 
-def cors(request: Request) -> dict[str, str]:
-    """Any page may send: a write key is public and only lets one add. No cookie is ever read."""
-    origin = request.headers.get("origin")
-    if origin is None:
-        return {}
-    return {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Vary": "Origin"}
-
-
-def basic_user(request: Request) -> str | None:
+def basic_user(authorization: str) -> str | None:
     """The user name of Basic authorization; None when there is none, or it is damaged."""
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
         return base64.b64decode(credentials, validate=True).decode().partition(":")[0] or None
-    except (binascii.Error, UnicodeDecodeError):
+    except (binascii.Error, ValueError):
         return None
 
 
-async def preflight(request: Request) -> Response:
+async def preflight(arrival: Arrival) -> App:
     """What browsers ask first, as they send `authorization`."""
-    return Response(status_code=204, headers={**cors(request), **_ALLOWED})
+    return Answer(200, b"", [*arrival.cors(), *_PREFLIGHT])
 
 
-def door(handle: Endpoint) -> Endpoint:
-    """Renders a door's errors as problem+json with CORS headers; what nobody foresaw is a 500 without details."""
+def door(handle: Door) -> Door:
+    """Renders a door's errors as problem+json; what nobody foresaw is a 500 without details."""
 
-    async def endpoint(request: Request) -> Response:
+    async def guarded(arrival: Arrival) -> App:
         try:
-            return await handle(request)
+            return await handle(arrival)
         except AppError as error:
-            failure = error
+            reason = error
+        except Gone:
+            reason = BadRequest("the body ended early")
         except Exception:
-            structlog.get_logger().exception("a door failed", path=request.url.path)
-            failure = AppError("this request failed here; the operator's log says why")
-        metrics.ANSWERS.labels(str(failure.status)).inc()
-        headers = {**cors(request), **(failure.headers or {})}
-        return problem(failure.status, failure.code, failure.detail, headers)
+            structlog.get_logger().exception("a door failed", path=arrival.scope["path"])
+            reason = AppError("this request failed here; the operator's log says why")
+        metrics.ANSWERS.labels(str(reason.status)).inc()
+        return failure(arrival, reason)
 
-    return endpoint
+    return guarded
 
 
-async def _receive(parse: Parse, request: Request) -> Response:
-    ingest = resources(request)
-    size = announced_size(request, ingest.settings.body_bytes)
-    with ingest.room.take(size):
-        key = basic_user(request)
+async def _receive(parse: Parse, arrival: Arrival) -> App:
+    ingest = arrival.ingest
+    limit = ingest.settings.body_bytes
+    with ingest.room.take(announced_size(arrival.header(b"content-length"), limit)):
+        key = basic_user(arrival.header(b"authorization"))
         source = await _source(ingest, key) if key else None
-        body = await read_body(request, ingest.settings.body_bytes)
+        body = await read_body(arrival.receive, limit)
         await _accept(ingest, source, key, body, parse)
-    return Response(_SUCCESS, media_type="application/json", headers=cors(request))
+    return Answer(200, _SUCCESS, arrival.cors())
 
 
 async def _accept(ingest: Ingest, source: Source | None, key: str | None, body: bytes, parse: Parse) -> None:
     received_at = ingest.clock.now()
     pipeline = await ingest.pipeline()
-    limits = Limits(ingest.settings.ingest_event_bytes, ingest.settings.ingest_batch_events)
     try:
-        parsed = parse(body, key, limits)
+        parsed = parse(body, key, ingest.limits)
     except TooMany as error:
         raise TooLarge(str(error)) from None
     except NotRead as error:
@@ -124,35 +118,51 @@ async def _source(ingest: Ingest, key: str | None) -> Source:
     return source
 
 
-async def _settings(request: Request) -> Response:
+async def _settings(arrival: Arrival) -> App:
     """What the browser SDK loads before anything else."""
-    ingest = resources(request)
-    key = request.path_params["key"]
-    await _source(ingest, key)
-    body = msgspec.json.encode(settings_of(key, request.url.scheme, request.url.netloc))
-    return Response(body, media_type="application/json", headers=cors(request))
+    key = arrival.scope["path_params"]["key"]
+    await _source(arrival.ingest, key)
+    host = arrival.header(b"host") or "localhost"
+    body = msgspec.json.encode(settings_of(key, arrival.scope["scheme"], host))
+    return Answer(200, body, arrival.cors())
 
 
-async def _metrics(request: Request) -> Response:
+async def _metrics(arrival: Arrival) -> App:
     """The browser SDK's numbers about itself: read to the end, not kept."""
-    limit = resources(request).settings.body_bytes
-    announced_size(request, limit)
-    await read_body(request, limit)
-    return Response(_SUCCESS, media_type="application/json", headers=cors(request))
+    limit = arrival.ingest.settings.body_bytes
+    announced_size(arrival.header(b"content-length"), limit)
+    await read_body(arrival.receive, limit)
+    return Answer(200, _SUCCESS, arrival.cors())
 
 
 def _parse_single(kind: str, body: bytes, key: str | None, limits: Limits) -> Parsed:
     return parse_one(body, kind, key, limits)
 
 
-def _add(path: str, handle: Endpoint, method: str) -> None:
-    router.add_route(path, door(handle), methods=[method], include_in_schema=False)
-    router.add_route(path, preflight, methods=["OPTIONS"], include_in_schema=False)
+def _doors() -> dict[tuple[str, str], Door]:
+    """Every door with an exact path, by method and path."""
+    singles = {f"/v1/{path}": partial(_receive, partial(_parse_single, kind)) for path, kind in SINGLE.items()}
+    batches = {f"/v1/{path}": partial(_receive, parse_batch) for path in BATCHES}
+    posts: dict[str, Door] = {**singles, **batches, "/v1/m": _metrics}
+    return {
+        **{("POST", path): door(handle) for path, handle in posts.items()},
+        **{("OPTIONS", path): preflight for path in posts},
+    }
 
 
-for _path, _kind in SINGLE.items():
-    _add(f"/v1/{_path}", partial(_receive, partial(_parse_single, _kind)), "POST")
-for _path in BATCHES:
-    _add(f"/v1/{_path}", partial(_receive, parse_batch), "POST")
-_add("/v1/projects/{key}/settings", _settings, "GET")
-_add("/v1/m", _metrics, "POST")
+DOORS = _doors()
+"""Asked before the app; see front.py."""
+
+
+@router.api_route(SETTINGS, methods=["GET", "OPTIONS"], include_in_schema=False)
+async def settings(request: Request) -> Response:
+    """The one door whose path holds a key."""
+    arrival = Arrival(request.scope, request.receive)
+    handle = preflight if request.method == "OPTIONS" else door(_settings)
+    answer = await handle(arrival)
+    if isinstance(answer, Answer):
+        response = Response(answer.body, answer.status)
+        response.raw_headers = answer.headers
+        return response
+    assert isinstance(answer, Response)  # noqa: S101 - an Answer or an error
+    return answer

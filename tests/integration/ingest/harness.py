@@ -28,10 +28,12 @@ from libs.common.eventlog.memory import MemoryLog
 from libs.common.positions import Overtaken
 from libs.common.projection import ProjectionConsumer
 from libs.common.vault_client import HeldBinding, HeldKey
+from services.ingest.front import FrontDoor
 from services.ingest.pipeline import reject_associated
 from services.ingest.projection import IngestProjection
 from services.ingest.resources import Ingest
 from services.ingest.routes import routers
+from services.ingest.routes.segment import DOORS
 from services.ingest.settings import IngestSettings
 
 WORKSPACE = "default"
@@ -235,7 +237,7 @@ async def open_house(engine: AsyncEngine, folder: Path, **settings: Any) -> Asyn
 
     app = create_app("ingest", resources, routers)
     consumer = ProjectionConsumer(log, STREAM, 0, engine, IngestProjection(0), EVENTS)
-    transport = httpx.ASGITransport(app=app)
+    transport = httpx.ASGITransport(app=FrontDoor(app, DOORS))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://door") as client,

@@ -63,7 +63,7 @@ async def test_the_meaning_of_each_call_survives(any_key: House) -> None:
     assert "ip" not in order.context
     assert bodies["group"].properties == {"group_id": "g-1", "group": {"name": "ACME"}}
     kinds = [[one.kind for one in people] for people in await any_key.identifiers()]
-    assert kinds == [["user_id", "email"], *[["user_id"]] * 4, ["user_id", "anonymous_id"], ["anonymous_id"]]
+    assert kinds == [["user_id", "phone", "email"], *[["user_id"]] * 4, ["user_id", "anonymous_id"], ["anonymous_id"]]
 
 
 async def test_the_browser_is_told_where_to_send(any_key: House) -> None:

@@ -6,14 +6,14 @@ import pytest
 
 from libs.common.contracts.vault import Identifier
 from services.ingest.identifiers import (
-    ACTOR_KEYS,
-    TRAIT_KEYS,
     Claim,
+    actor_kind,
     fold,
     of_context,
     of_keys,
     settle,
     text_of,
+    trait_kind,
 )
 
 
@@ -31,12 +31,12 @@ from services.ingest.identifiers import (
     ],
 )
 def test_the_actors_traits_are_read_by_a_table_of_keys(traits: dict[str, Any], claims: list[Claim]) -> None:
-    assert [claim for _, claim in of_keys(traits, TRAIT_KEYS)] == claims
+    assert [claim for _, claim in of_keys(traits, trait_kind)] == claims
 
 
 def test_a_phone_or_email_among_properties_may_be_a_friends_and_is_not_the_actors() -> None:
     properties = {"email": "friend@example.com", "phone": "13912345678", "openid": "o1", "member_card": "M1"}
-    kinds = [claim.kind for _, claim in of_keys(properties, ACTOR_KEYS)]
+    kinds = [claim.kind for _, claim in of_keys(properties, actor_kind)]
     assert kinds == ["wechat_openid", "member_card"]
 
 
