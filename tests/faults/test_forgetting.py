@@ -142,6 +142,9 @@ async def test_an_erasure_killed_anywhere_loses_nothing_and_is_completed(scene: 
     assert await scene.steal(GONE) == NOTHING
     assert await scene.steal(STAYING) == all_of(len(STAYING))
     assert await scene.serves(range(FORGOTTEN, PEOPLE))
+    # Nor can a later erasure be undone with keys of the transaction that never was.
+    await survivor.erase(*(scene.bound[number] for number in STAYING))
+    assert await scene.steal(STAYING) == NOTHING
 
 
 @pytest.mark.parametrize("seam", ["new files written", "rotation committed", "old KEK overwritten"])
