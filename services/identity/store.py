@@ -26,6 +26,10 @@ _OWNED = "SELECT pseudonym, kind, customer, born_position, born_number FROM pseu
 _COUNTS = """
 SELECT customer, kind, count(*) FROM pseudonyms WHERE customer = ANY($1) AND kind = ANY($2) GROUP BY customer, kind
 """
+_FORMER = "SELECT former, customer, binding, position FROM former_customers WHERE customer = ANY($1)"
+_BINDINGS = """
+SELECT binding, customer, pseudonyms, first_position, first_number FROM bindings WHERE customer = ANY($1)
+"""
 
 
 async def load(
@@ -97,38 +101,39 @@ async def _load_owned(driver: asyncpg.Connection, state: Slice, column: str, ids
 
 async def _load_members(driver: asyncpg.Connection, state: Slice, ending: set[bytes], erasable: set[bytes]) -> None:
     """Loads everything that belongs to customers that may end, and the evidence of those that may be erased."""
-    state.members.update((customer, Members()) for customer in ending)
+    members = {customer: Members() for customer in ending}
+    state.members.update(members)
     await _load_owned(driver, state, "customer", ending)
     for pseudonym, owned in state.pseudonyms.items():
-        if owned.customer in ending:
-            state.members[owned.customer].pseudonyms.append(pseudonym)
-    rows = await driver.fetch(
-        "SELECT binding, customer, pseudonyms, first_position, first_number FROM bindings WHERE customer = ANY($1)",
-        list(ending),
-    )
+        if owned.customer in members:
+            members[owned.customer].pseudonyms.append(pseudonym)
+    for row in await driver.fetch(_FORMER, list(ending)):
+        state.former.load([(row[0], Former(row[1], row[2], row[3]))])
+        members[row[1]].former.append(row[0])
+    rows = await driver.fetch(_BINDINGS, list(ending))
     state.bindings.load((row[0], row[1]) for row in rows)
-    for binding, customer, pseudonyms, position, number in rows:
-        state.members[customer].bindings.append(binding)
+    for binding, customer, carried, position, number in rows:
+        members[customer].bindings.append(binding)
         if customer in erasable:
-            state.evidence[binding] = Evidence(tuple(pseudonyms), Birth(position, number))
-    rows = await driver.fetch(
-        "SELECT former, customer, binding, position FROM former_customers WHERE customer = ANY($1)", list(ending)
-    )
-    state.former.load((row[0], Former(row[1], row[2], row[3])) for row in rows)
-    for former, customer, _, _ in rows:
-        state.members[customer].former.append(former)
+            state.evidence[binding] = Evidence(tuple(carried), Birth(position, number))
     if erasable:
-        # To tell what nobody owns.
-        carried = {each for evidence in state.evidence.values() for each in evidence.pseudonyms}
-        await _load_erased(driver, state, carried - state.pseudonyms.keys())
-        await _load_owned(driver, state, "pseudonym", carried - state.pseudonyms.keys())
+        await _load_carried(driver, state)
+
+
+async def _load_carried(driver: asyncpg.Connection, state: Slice) -> None:
+    """Loads the owners of all that the evidence carries, to tell what nobody owns."""
+    carried = {each for evidence in state.evidence.values() for each in evidence.pseudonyms}
+    await _load_erased(driver, state, carried - state.pseudonyms.keys())
+    await _load_owned(driver, state, "pseudonym", carried - state.pseudonyms.keys())
 
 
 async def save(connection: AsyncConnection, partition: int, state: Slice) -> None:
     """Writes what evolved; rows go in the order of their keys."""
     driver = await driver_connection(connection)
     await _save_seen(driver, partition, state)
-    await _save_graph(driver, state)
+    await _insert_graph(driver, state)
+    await _move_graph(driver, state)
+    await _delete_graph(driver, state)
     await _save_refusals(driver, state)
     await _save_accounting(driver, state)
     await set_clock(connection, partition, state.clock_before, state.clock)
@@ -172,26 +177,24 @@ async def _save_seen(driver: asyncpg.Connection, partition: int, state: Slice) -
     await _update(driver, _COUNT_AGAIN, state.seen.updated())
 
 
-async def _save_graph(driver: asyncpg.Connection, state: Slice) -> None:
-    """Customers, their pseudonyms and bindings, and what became of those that ended or were erased."""
-    pseudonyms, bindings, customers = state.pseudonyms, state.bindings, state.customers
+async def _insert_graph(driver: asyncpg.Connection, state: Slice) -> None:
     await _insert(
         driver,
         "pseudonyms",
         "pseudonym kind customer born_position born_number",
-        [(each, owned.kind, owned.customer, *owned.born) for each, owned in pseudonyms.inserted()],
+        [(each, owned.kind, owned.customer, *owned.born) for each, owned in state.pseudonyms.inserted()],
     )
     await _insert(
         driver,
         "bindings",
         "binding customer pseudonyms first_position first_number",
-        [(each, customer, *_evidence(state, each)) for each, customer in bindings.inserted()],
+        [(each, customer, *_evidence(state, each)) for each, customer in state.bindings.inserted()],
     )
     await _insert(
         driver,
         "customers",
         "customer workspace born_position born_number",
-        [(each, customer.workspace, *customer.born) for each, customer in customers.inserted()],
+        [(each, customer.workspace, *customer.born) for each, customer in state.customers.inserted()],
     )
     await _insert(
         driver,
@@ -200,14 +203,21 @@ async def _save_graph(driver: asyncpg.Connection, state: Slice) -> None:
         [(each, *former) for each, former in state.former.inserted()],
     )
     await _insert(driver, "erased", "id request", state.erased.inserted())
-    moved = [(each, owned.customer) for each, owned in pseudonyms.updated()]
-    await _update(driver, _MOVE.format(table="pseudonyms", key="pseudonym"), moved)
-    await _update(driver, _MOVE.format(table="bindings", key="binding"), bindings.updated())
-    moved = [(each, former.customer) for each, former in state.former.updated()]
-    await _update(driver, _MOVE.format(table="former_customers", key="former"), moved)
-    await _delete(driver, "pseudonyms", "pseudonym", pseudonyms.deleted())
-    await _delete(driver, "bindings", "binding", bindings.deleted())
-    await _delete(driver, "customers", "customer", customers.deleted())
+
+
+async def _move_graph(driver: asyncpg.Connection, state: Slice) -> None:
+    """A stored row of the graph never changes but for the customer it belongs to."""
+    owners = [(each, owned.customer) for each, owned in state.pseudonyms.updated()]
+    await _update(driver, _MOVE.format(table="pseudonyms", key="pseudonym"), owners)
+    await _update(driver, _MOVE.format(table="bindings", key="binding"), state.bindings.updated())
+    winners = [(each, former.customer) for each, former in state.former.updated()]
+    await _update(driver, _MOVE.format(table="former_customers", key="former"), winners)
+
+
+async def _delete_graph(driver: asyncpg.Connection, state: Slice) -> None:
+    await _delete(driver, "pseudonyms", "pseudonym", state.pseudonyms.deleted())
+    await _delete(driver, "bindings", "binding", state.bindings.deleted())
+    await _delete(driver, "customers", "customer", state.customers.deleted())
     await _delete(driver, "former_customers", "former", state.former.deleted())
 
 
