@@ -1,18 +1,17 @@
-"""Digests and replays of services' states: the one place that knows how each service's tables follow from the log.
+"""Digest and replay of each service's state, wired as the service's worker wires it.
 
-The vault is not here: it is what the log cannot rebuild (design: it makes forgetting possible).
+What is rebuilt runs here, in the command's process, as the service's own database role and broker user. The
+vault is not in the list: it is the one state that the log cannot give back, and forgetting depends on that.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from nats.aio.client import Client
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from libs.common import digest as digests
-from libs.common import replay as replays
+from libs.common import digest
 from libs.common.clock import SystemClock
 from libs.common.contracts.events import EVENTS
 from libs.common.contracts.stitched import STITCHED
@@ -21,100 +20,90 @@ from libs.common.eventlog.base import EventLog, events_stream, stitched_stream
 from libs.common.eventlog.jetstream import JetStreamLog, connect
 from libs.common.processor import ProcessorConsumer, ProcessorReplay
 from libs.common.projection import ProjectionConsumer
+from libs.common.replay import Rebuild, Replayed, replay
 from libs.common.vault_client import VaultClient
 from libs.devstack.errors import StackError
 from libs.devstack.stack import Stack
+from services.identity import tables as identity_tables
 from services.identity.processor import Identity
-from services.identity.tables import metadata as identity_tables
+from services.ingest import tables as ingest_tables
 from services.ingest.projection import IngestProjection
-from services.ingest.tables import metadata as ingest_tables
-from services.profile.digest import decoders as profile_decoders
+from services.profile import tables as profile_tables
+from services.profile.digest import decoders
 from services.profile.projection import ProfileProjection
-from services.profile.tables import metadata as profile_tables
 
 
 @dataclass(frozen=True)
-class Opened:
-    """What a rebuild needs of a running stack, as one service."""
+class State:
+    """What a service keeps: its tables, how their sealed columns are opened, and how a partition is rebuilt.
 
-    log: EventLog
-    vault: VaultClient
-    partitions: int
+    `moving` names tables that every tick changes: equal at equal positions only.
+    """
 
+    metadata: MetaData
+    decode: Callable[[], Mapping[str, digest.Decode]]
+    rebuild: Callable[[int, AsyncEngine], Rebuild]
+    moving: frozenset[str] = frozenset()
 
-@dataclass(frozen=True)
-class Rebuildable:
-    """A service's tables, what rebuilds one partition of them, what opens their sealed columns, what is not digested."""
-
-    tables: MetaData
-    rebuild: Callable[[Opened, AsyncEngine, int], replays.Rebuild]
-    decoders: Callable[[Opened], Mapping[str, digests.Decode]]
-    leave_out: frozenset[str] = frozenset()
+    async def digest(self, connection: AsyncConnection, leave_out: frozenset[str] = frozenset()) -> str:
+        """The canonical hash of the state that `connection` sees."""
+        return await digest.digest(connection, self.metadata, self.decode(), leave_out)
 
 
-def _ingest(opened: Opened, engine: AsyncEngine, partition: int) -> replays.Rebuild:
-    projection = IngestProjection(partition)
-    return ProjectionConsumer(opened.log, events_stream(partition), partition, engine, projection, EVENTS)
+def _ingest(log: EventLog, _: VaultClient) -> State:
+    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
+        projection = IngestProjection(partition)
+        return ProjectionConsumer(log, events_stream(partition), partition, engine, projection, EVENTS)
+
+    return State(ingest_tables.metadata, dict, rebuild)
 
 
-def _identity(opened: Opened, engine: AsyncEngine, partition: int) -> replays.Rebuild:
-    return ProcessorReplay(ProcessorConsumer(opened.log, partition, engine, Identity(partition), SystemClock()))
+def _identity(log: EventLog, _: VaultClient) -> State:
+    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
+        return ProcessorReplay(ProcessorConsumer(log, partition, engine, Identity(partition), SystemClock()))
+
+    return State(identity_tables.metadata, dict, rebuild, frozenset({"clock"}))
 
 
-def _profile(opened: Opened, engine: AsyncEngine, partition: int) -> replays.Rebuild:
-    projection = ProfileProjection(opened.vault, partition)
-    return ProjectionConsumer(opened.log, stitched_stream(partition), partition, engine, projection, STITCHED)
+def _profile(log: EventLog, vault: VaultClient) -> State:
+    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
+        projection = ProfileProjection(vault, partition)
+        return ProjectionConsumer(log, stitched_stream(partition), partition, engine, projection, STITCHED)
+
+    return State(profile_tables.metadata, lambda: decoders(vault), rebuild, frozenset({"horizon"}))
 
 
-SERVICES: Mapping[str, Rebuildable] = {
-    "ingest": Rebuildable(ingest_tables, _ingest, lambda _: {}),
-    # The time alone is no difference: ticks move it while nothing happens.
-    "identity": Rebuildable(identity_tables, _identity, lambda _: {}, frozenset({"clock"})),
-    "profile": Rebuildable(profile_tables, _profile, lambda opened: profile_decoders(opened.vault)),
+REBUILT: Mapping[str, Callable[[EventLog, VaultClient], State]] = {
+    "ingest": _ingest,
+    "identity": _identity,
+    "profile": _profile,
 }
 
 
-def _known(service: str) -> Rebuildable:
-    if service not in SERVICES:
-        hint = " (the vault cannot be rebuilt from the log: back it up)" if service in ("privacy", "vault") else ""
-        raise StackError(f"{service!r} has no state that the log rebuilds{hint}; there are {', '.join(SERVICES)}")
-    return SERVICES[service]
-
-
 @asynccontextmanager
-async def _open(stack: Stack, service: str) -> AsyncIterator[Opened]:
-    async with connect(stack.nats_url(service), f"wanliu {service}") as client:
-        yield Opened(JetStreamLog(client), _vault(client, stack), stack.partitions)
+async def _state(stack: Stack, service: str) -> AsyncIterator[State]:
+    if service not in REBUILT:
+        raise StackError(f"{service!r} keeps nothing that the log gives back; {', '.join(REBUILT)} do")
+    async with connect(stack.nats_url(service), "wanliu") as client:
+        yield REBUILT[service](JetStreamLog(client), VaultClient(client, stack.workspace, SystemClock()))
 
 
-def _vault(client: Client, stack: Stack) -> VaultClient:
-    return VaultClient(client, stack.workspace, SystemClock())
+async def digest_of(stack: Stack, service: str) -> str:
+    """The canonical hash of a service's (decrypted) state, in one snapshot; ticks do not change it."""
+    async with (
+        _state(stack, service) as state,
+        open_engine(stack.postgres.url(service), service) as engine,
+        engine.connect() as connection,
+    ):
+        await connection.execution_options(isolation_level="REPEATABLE READ")
+        return await state.digest(connection, state.moving)
 
 
-def _digest(service: str, opened: Opened) -> Callable[[AsyncConnection], Awaitable[str]]:
-    known = _known(service)
+async def replay_of(stack: Stack, service: str) -> Replayed:
+    """Rebuilds a service from the log beside its live state, and swaps."""
+    async with _state(stack, service) as state:
 
-    async def compute(connection: AsyncConnection) -> str:
-        return await digests.digest(connection, known.tables, known.decoders(opened), known.leave_out)
+        def rebuilds(engine: AsyncEngine) -> Sequence[Rebuild]:
+            return [state.rebuild(partition, engine) for partition in range(stack.partitions)]
 
-    return compute
-
-
-async def digest(stack: Stack, service: str) -> str:
-    """The canonical hash of a service's decrypted state, of one moment. Raises StackError for an unknown service."""
-    _known(service)
-    async with _open(stack, service) as opened, open_engine(stack.postgres.url(service), service) as engine:
-        snapshot = engine.execution_options(isolation_level="REPEATABLE READ")
-        async with snapshot.connect() as connection:
-            return await _digest(service, opened)(connection)
-
-
-async def replay(stack: Stack, service: str) -> replays.Replayed:
-    """Rebuilds a service's tables from the log beside the live ones, then swaps."""
-    known = _known(service)
-    async with _open(stack, service) as opened:
-
-        def rebuilds(engine: AsyncEngine) -> Sequence[replays.Rebuild]:
-            return [known.rebuild(opened, engine, partition) for partition in range(opened.partitions)]
-
-        return await replays.replay(stack.postgres.url(service), service, rebuilds, _digest(service, opened))
+        return await replay(stack.postgres.url(service), service, rebuilds, state.digest)

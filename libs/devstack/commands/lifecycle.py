@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich import box
 from rich.table import Table
 
 from libs.devstack.commands.common import DEFAULT_DATA, Data, console, messages
@@ -68,7 +69,7 @@ def _demo_command(stack: "Stack") -> list[str]:
 
 
 def _print_urls(stack: "Stack") -> None:
-    table = Table("service", "URL", "interactive API")
+    table = Table("service", "URL", "interactive API", box=box.SIMPLE_HEAD)
     for service in SERVICES:
         url = stack.url(service.name)
         table.add_row(service.name, url, f"{url}/docs")

@@ -5,30 +5,43 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich import box
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from libs.devstack.commands.common import DEFAULT_DATA, AsJson, Data, console, messages, open_stack, print_json
+from libs.devstack.state import supervisor_pid
 
 
 def status(data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:
     """Show URL, readiness and lag of every service and engine; exit 1 unless all are ready."""
     from libs.devstack import observe
 
-    report = asyncio.run(observe.status(open_stack(data)))
+    stack = open_stack(data)
+    report = asyncio.run(observe.status(stack))
     if as_json:
         print_json(report)
+    elif supervisor_pid(stack.layout) is None:
+        messages.print(f"nothing runs in {stack.layout.root}: `wanliu up` starts it", soft_wrap=True)
     else:
-        console.print(_status_table(report))
+        _show(report)
     if not report["ready"]:
         raise typer.Exit(1)
 
 
+def _show(report: dict[str, Any]) -> None:
+    console.print(_status_table(report))
+    for name, process in report["processes"].items():
+        if not process["ready"]:
+            messages.print(f"[red]{name}[/] {escape(process['reason'])}")
+
+
 def _status_table(report: dict[str, Any]) -> Table:
     ends = ", ".join(f"{name} ends at {end}" for name, end in report["streams"].items())
-    table = Table("process", "URL", "pid", "restarts", "ready", "lag", caption=ends)
+    table = Table("process", "URL", "pid", "restarts", "ready", "lag", caption=ends, box=box.SIMPLE_HEAD)
     for name, process in report["processes"].items():
-        ready = "[green]yes[/]" if process["ready"] else f"[red]no[/]: {process['reason']}"
+        ready = "[green]yes[/]" if process["ready"] else "[red]no[/]"
         lag = str(process["lag"]) if process["consumers"] else ""
         table.add_row(name, process["url"], str(process["pid"] or ""), str(process["restarts"]), ready, lag)
     return table
