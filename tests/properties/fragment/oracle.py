@@ -21,6 +21,7 @@ class Happened(NamedTuple):
 
 
 _times = st.one_of(
+    st.sampled_from([NOW, NOW - HOUR]),
     st.integers(NOW - 3 * HOUR, NOW),
     st.integers(NOW - 12 * DAY, NOW),
     st.integers(NOW - 3 * 400 * DAY, NOW),
