@@ -40,8 +40,11 @@ async def grown(vault: VaultProcess) -> None:
 
 async def test_full_buckets_split_and_nothing_changes_for_anyone(vault: VaultProcess) -> None:
     vault.vault.bucket_rows = 40
-    stale = vault.another()
+    stale, of_keys, of_names = (vault.another() for _ in range(3))
     sets = [[phone(n), user(n)] for n in range(400)]
+    bound = await vault.bind(*sets)
+    assert await live(of_keys, bound)
+    assert None not in await of_names.find(*(identifiers[0] for identifiers in sets))
     bound = []
     for start in range(0, 400, 50):
         bound += await vault.bind(*sets[start : start + 50])
@@ -50,6 +53,8 @@ async def test_full_buckets_split_and_nothing_changes_for_anyone(vault: VaultPro
     await vault.ring.reload(WORKSPACE)
     assert buckets(vault, IDENTIFIERS) >= 8
     assert buckets(vault, BINDINGS) >= 8
+    assert await live(of_keys, bound)
+    assert await of_names.find(*(identifiers[0] for identifiers in sets)) == [each.pseudonyms[0] for each in bound]
     assert await stale.bind(*sets) == bound
     assert await live(vault.another(), bound)
     assert await vault.another().reveal(bound[7].pseudonyms[1]) == [user(7)]
@@ -184,6 +189,42 @@ async def test_key_files_are_for_their_owner_only(vault: VaultProcess) -> None:
     for path in (vault.directory, vault.directory / WORKSPACE):
         assert path.stat().st_mode & 0o077 == 0
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in key_files(vault))
+
+
+async def test_everything_at_once_by_several_processes_loses_nothing(vault: VaultProcess) -> None:
+    """Binding, splitting, erasing, rotating and sweeping, all at the same time."""
+    binders, gardener, keeper = [vault.another() for _ in range(3)], vault.another(), vault.another()
+    for process in (*binders, gardener):
+        process.vault.bucket_rows = 30
+    doomed = await vault.bind(*([user(10_000 + n)] for n in range(12)))
+    bound: list[Bound] = []
+
+    async def bind(number: int) -> None:
+        for start in range(0, 200, 10):
+            bound.extend(await binders[number].bind(*([phone(number * 1000 + start + n)] for n in range(10))))
+
+    async def split() -> None:
+        for round in range(8):
+            for family in (IDENTIFIERS, BINDINGS):
+                await split_when_full(gardener.vault, WORKSPACE, family, round << 29)
+
+    async def erase() -> None:
+        for each in doomed:
+            await vault.erase(each)
+
+    async def keep_house() -> None:
+        for _ in range(4):
+            await rotate(keeper.ring, WORKSPACE)
+            await keeper.ring.sweep(WORKSPACE)
+
+    await asyncio.gather(*(bind(number) for number in range(3)), split(), erase(), keep_house())
+    fresh = vault.another()
+    assert len(bound) == 600
+    assert await live(fresh, bound)
+    assert await fresh.keys(*(each.binding for each in doomed)) == [Key(ERASED)] * 12
+    found = await fresh.reveal(*(each.pseudonyms[0] for each in bound))
+    assert {each.value for each in found if each} == {phone(n * 1000 + m).value for n in range(3) for m in range(200)}
+    await fresh.ring.sweep(WORKSPACE)
 
 
 @pytest.mark.parametrize("seed", range(4))
