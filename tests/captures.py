@@ -4,6 +4,7 @@ A capture keeps the decoded JSON and the length on the wire. Each SDK's serialis
 that the rebuilt bytes are the sent ones.
 """
 
+import base64
 import gzip
 import json
 from pathlib import Path
@@ -23,6 +24,16 @@ class Captured(NamedTuple):
     body: bytes
     decoded: Any
     answered: int
+
+    def with_write_key(self, old: str, new: str) -> "Captured":
+        """The same request with another write key, wherever the SDK put it."""
+        headers = dict(self.headers)
+        if "Authorization" in headers:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{new}:".encode()).decode()
+        gzipped = self.body.startswith(b"\x1f\x8b")
+        plain = (gzip.decompress(self.body) if gzipped else self.body).replace(old.encode(), new.encode())
+        body = gzip.compress(plain) if gzipped else plain
+        return self._replace(path=self.path.replace(old, new), headers=headers, body=body)
 
     @property
     def events(self) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """What the front door has open, and how its parts are put together."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from libs.common.errors import Unavailable
 from libs.common.eventlog.base import EventLog, events_stream
 from libs.common.resources import Opened, open_resources
 from libs.common.vault_client import VaultClient
+from libs.common.worker import GC_THRESHOLDS
 from services.ingest import store
 from services.ingest.commit import Bounds, Committer
 from services.ingest.doors.segment import Limits
@@ -97,6 +99,7 @@ class Ingest:
 async def open_ingest(stack: AsyncExitStack) -> Ingest:
     """Opens the database, the log and the vault's client, on the lifespan's stack."""
     settings = IngestSettings()
+    gc.set_threshold(*GC_THRESHOLDS)  # a batch is thousands of objects that live for milliseconds
     opened: Opened = await open_resources(stack, settings, "ingest", "ingest")
     clock = SystemClock()
     vault = VaultClient(opened.nats, settings.workspace, clock)
