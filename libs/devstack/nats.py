@@ -26,7 +26,7 @@ VAULT_OPERATIONS = {
     "profile": ("workspace", "keys", "find", "reveal"),
     "privacy": ("workspace", "bind", "keys", "find", "reveal", "day_key"),
 }
-WRITES_EVENTS = frozenset({"ingest", "privacy"})
+WRITES_EVENTS = frozenset({"ingest", "privacy", "profile"})  # profile: audit entries of reveals
 WRITES_STITCHED = frozenset({"identity"})
 READS_EVENTS = frozenset({"ingest", "identity", "privacy"})
 READS_STITCHED = frozenset({"identity", "profile", "privacy"})
