@@ -18,6 +18,6 @@ def account_for_everything(stage: Stage) -> None:
         both = [one.ingest[name] + one.identity[name] for name in ("duplicate", "suppressed")]
         counts = (one.ingest["received"], kept["stored"], kept["erased"], *both, one.ingest["rejected"])
         rows.append((one.name, *(f"{count:,}" for count in counts)))
-    columns = ("source", "received", "= stored", "+ erased", "+ duplicate", "+ suppressed", "+ refused")
+    columns = ("source", "received", "stored", "erased", "duplicate", "suppressed", "refused")
     stage.screen.table(columns, rows, right=(1, 2, 3, 4, 5, 6))
-    stage.screen.say("The same as `wanliu reconcile`: it adds up for every source.")
+    stage.screen.say("Received is the sum of the others, for every source; `wanliu reconcile` says the same.")
