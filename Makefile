@@ -1,14 +1,15 @@
 # The front door. `make run` and `make test` need nothing but Python >= 3.11.
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check bench soak lock clean
+.PHONY: help install run down demo test check bench soak lock clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 WANLIU := $(VENV)/bin/wanliu
 STAMP := $(VENV)/.installed
+SCHEMAS := $(VENV)/.schemas
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s '	'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s '	'
 
 install: $(STAMP) ## .venv with the locked dependencies and the command `wanliu`
 
@@ -19,13 +20,20 @@ $(STAMP): requirements.lock pyproject.toml scripts/install.sh
 run: install ## start everything, run the demo, keep running until Ctrl-C
 	@$(WANLIU) up --demo
 
+down: install ## stop what `make run` left running
+	@$(WANLIU) down
+
 demo: install ## the demo on a stack of its own, then gone
 	@$(WANLIU) demo --own-stack
 
-test: install ## all tests
-	@$(PYTHON) -m pytest
+test: install ## all tests; some of them: make test PYTEST_ARGS='tests/unit -q'
+	@$(PYTHON) -m pytest $(PYTEST_ARGS)
 
-check: install ## lint, format, types, layers, deployment files, lock
+$(SCHEMAS): requirements-check.lock $(STAMP)
+	@$(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-check.lock
+	@touch $(SCHEMAS)
+
+check: install $(SCHEMAS) ## lint, format, types, layers, deployment files, lock
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -39,7 +47,13 @@ bench: install ## measures throughput and CPU per event, beside the bare limits
 soak: install ## the fault tests for longer: SOAK_FAULTS=300 SOAK_PEOPLE=2000
 	@WANLIU_FAULTS=$(or $(SOAK_FAULTS),300) WANLIU_PEOPLE=$(or $(SOAK_PEOPLE),2000) $(PYTHON) -m pytest -s tests/faults
 
-lock: ## renews requirements.lock from pyproject.toml
+deployment: install ## writes docker-compose.yml and deploy/k8s from the process table
+	@$(PYTHON) -m libs.devstack.deployment write
+
+deploy-secrets: install ## writes fresh secrets for a deployment to deploy/secrets
+	@$(PYTHON) -m libs.devstack.deployment secrets deploy/secrets
+
+lock: ## renews the lock files from pyproject.toml
 	$(PYTHON) scripts/lock.py write
 
 clean: ## removes .venv and caches; leaves data directories alone

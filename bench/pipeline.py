@@ -5,6 +5,7 @@ Starts a stack of its own in a temporary directory, on loopback, bounded by --ev
 
 import argparse
 import asyncio
+import os
 import shutil
 import subprocess
 import sys
@@ -89,12 +90,29 @@ async def measure(stack: Stack, key: str, name: str, events: int, size: int, peo
     return Run(name, events, load, applied, {process: after[process] - before[process] for process in after})
 
 
+async def bare_copy(stack: Stack, rows: int) -> float:
+    """Rows per second of nothing but COPY into a table like the timeline, durable."""
+    connection = await stack.postgres.connect("wanliu")
+    body = os.urandom(300)
+    records = [(os.urandom(16), number, body) for number in range(rows)]
+    try:
+        await connection.execute("CREATE TABLE public.bare (binding bytea, at bigint, sealed bytea)")
+        began = time.perf_counter()
+        for start in range(0, rows, 5000):
+            await connection.copy_records_to_table("bare", records=records[start : start + 5000], schema_name="public")
+        return rows / (time.perf_counter() - began)
+    finally:
+        await connection.execute("DROP TABLE IF EXISTS public.bare")
+        await connection.close()
+
+
 async def run(events: int, people: int, port_base: int) -> None:
     """Warms up, then measures batches of 100 and single events."""
     with fresh_stack(port_base) as stack:
         with api.client(stack, "ingest", ["ingest:admin"]) as ingest:
             source = api.answer(ingest.post("/v1/sources", json={"name": "bench", "channel": "web"}))
         key = source["write_key"]
+        print(f"bare COPY into PostgreSQL    {await bare_copy(stack, 50_000):>10,.0f} rows/s")
         await measure(stack, key, "warm-up (every person is new)", max(people * 2, 2000), 100, people, 8)
         for name, count, size, connections in (
             ("batch of 100", events, 100, 8),
