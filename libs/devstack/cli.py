@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 
 from libs.common.telemetry import configure_logging
-from libs.devstack.commands import demo, lifecycle, observing, privacy, sources, tokens, truth
+from libs.devstack.commands import demonstration, lifecycle, observing, privacy, sources, tokens, truth
 from libs.devstack.commands.common import messages
 from libs.devstack.errors import StackError
 
@@ -17,7 +17,7 @@ app = typer.Typer(
 )
 for command in (
     *(lifecycle.up, lifecycle.down, observing.status, observing.catchup, sources.tail),
-    *(truth.reconcile, truth.digest, truth.replay, demo.demo),
+    *(truth.reconcile, truth.digest, truth.replay, demonstration.demo),
 ):
     app.command()(command)
 for name, group in (("source", sources.app), ("token", tokens.app), ("privacy", privacy.app)):
