@@ -1,6 +1,6 @@
 # The front door. `make run` and `make test` need nothing but Python >= 3.11.
 .DEFAULT_GOAL := help
-.PHONY: help install run down demo test check bench soak lock clean
+.PHONY: help install run down demo test check bench soak deployment deploy-secrets lock clean
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 SCHEMAS := $(VENV)/.schemas
 
 help: ## what there is
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | column -t -s '	'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## .venv with the locked dependencies and the command `wanliu`
 

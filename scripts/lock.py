@@ -1,9 +1,11 @@
-"""`make lock` and its check: requirements.lock holds every dependency of every extra, with hashes.
+"""`make lock` and its check: every dependency pinned, with hashes.
 
     python scripts/lock.py write     resolves anew (needs the package index)
-    python scripts/lock.py check     whether the lock was made from pyproject.toml as it is (needs nothing)
+    python scripts/lock.py check     whether the locks were made from pyproject.toml as it is (needs nothing)
 
-The lock names no index: where packages come from is the installer's own configuration.
+requirements.lock is what `make install` installs: all extras. From the same resolution, an image of each service
+extra gets its own lock, and so do the schemas that only `make check` needs. No lock names an index: where packages
+come from is the installer's own configuration.
 """
 
 import hashlib
@@ -14,36 +16,52 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LOCK = ROOT / "requirements.lock"
+EVERYTHING = "requirements.lock"
+LOCKS: dict[str, tuple[str, ...]] = {
+    EVERYTHING: ("--all-extras",),
+    "requirements-check.lock": ("--group", "schemas"),
+    "deploy/image/base.lock": (),
+    "deploy/image/ingest.lock": ("--extra", "ingest"),
+}
 MARK = "# made from pyproject.toml dependencies, sha256 "
 UV = (
-    *("uv", "pip", "compile", "pyproject.toml", "--all-extras", "--universal", "--python-version", "3.11"),
+    *("uv", "pip", "compile", "pyproject.toml", "--universal", "--python-version", "3.11"),
     *("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--no-header", "--quiet"),
 )
 
 
 def fingerprint(pyproject: str) -> str:
     """The hash of all that decides which packages are needed."""
-    project = tomllib.loads(pyproject)["project"]
-    wanted = [project["requires-python"], project["dependencies"], project["optional-dependencies"]]
+    told = tomllib.loads(pyproject)
+    project = told["project"]
+    wanted = [
+        *(project["requires-python"], project["dependencies"], project["optional-dependencies"]),
+        told.get("dependency-groups", {}),
+    ]
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
 
-def problem(lock: str, pyproject: str) -> str:
+def problem(name: str, lock: str, pyproject: str) -> str:
     """What is wrong with a lock; empty when nothing is."""
     if f"{MARK}{fingerprint(pyproject)}" not in lock.splitlines()[:2]:
-        return "requirements.lock is older than pyproject.toml's dependencies: run `make lock` and commit it"
+        return f"{name} is older than pyproject.toml's dependencies: run `make lock` and commit it"
     unwanted = [line for line in lock.splitlines() if "://" in line or line.startswith(("-i", "--index", "--extra"))]
-    return f"requirements.lock names an address: {unwanted[0]}" if unwanted else ""
+    return f"{name} names an address: {unwanted[0]}" if unwanted else ""
 
 
 def write(pyproject: str) -> None:
-    """Resolves and replaces the lock."""
-    resolved = subprocess.run(  # noqa: S603 - constant arguments
-        [Path(sys.executable).parent / UV[0], *UV[1:]], cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
+    """Resolves and replaces the locks; all others keep to what the first one says."""
     header = f"{MARK}{fingerprint(pyproject)}\n# written by `make lock`; do not edit\n"
-    LOCK.write_text(header + resolved)
+    for name, choice in LOCKS.items():
+        together = () if name == EVERYTHING else ("--constraint", EVERYTHING)
+        resolved = subprocess.run(  # noqa: S603 - constant arguments
+            [Path(sys.executable).parent / UV[0], *UV[1:], *choice, *together],
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+        (ROOT / name).write_text(header + resolved)
 
 
 def main(action: str) -> int:
@@ -51,10 +69,11 @@ def main(action: str) -> int:
     pyproject = (ROOT / "pyproject.toml").read_text()
     if action == "write":
         write(pyproject)
-    found = problem(LOCK.read_text() if LOCK.exists() else "", pyproject)
-    if found:
+    texts = {name: (ROOT / name).read_text() if (ROOT / name).exists() else "" for name in LOCKS}
+    problems = [found for name, text in texts.items() if (found := problem(name, text, pyproject))]
+    for found in problems:
         print(found, file=sys.stderr)
-    return 1 if found else 0
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""docker-compose.yml and deploy/k8s, written from the same process table that the supervisor starts."""
