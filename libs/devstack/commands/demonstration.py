@@ -31,7 +31,7 @@ def demo(
     if not own_stack:
         return run(open_stack(data), console, cdnow=cdnow, full=full)
     with _own_stack(port_base) as stack:
-        run(stack, console, cdnow=cdnow, full=full)
+        run(stack, console, cdnow=cdnow, full=full, stays=False)
 
 
 @contextmanager

@@ -22,10 +22,11 @@ from libs.devstack.stack import Stack
 WEB, APP, WECHAT, STORE = "Demo web shop", "Demo app", "Demo WeChat account", "Demo store tills"
 
 
-def run(stack: Stack, console: Console, *, cdnow: Path | None = None, full: bool = False) -> None:
+def run(stack: Stack, console: Console, *, cdnow: Path | None = None, full: bool = False, stays: bool = True) -> None:
     """Plays the whole demo on a running stack. Raises StoryBroken (a StackError) when anything told is not so.
 
-    `cdnow` is the purchase history to load; `full` loads all of it instead of the first few thousand orders.
+    `cdnow` is the purchase history to load; `full` loads all of it instead of the first few thousand orders;
+    `stays` says that the stack runs on, so that there is something to try afterwards.
     """
     started, history = monotonic(), find_history(cdnow)
     stage = Stage(stack, Screen(console), Doors(stack), new_cast())
@@ -36,7 +37,10 @@ def run(stack: Stack, console: Console, *, cdnow: Path | None = None, full: bool
     regular = load_history(stage, history, full)
     forget(stage, customer, friend)
     account_for_everything(stage)
-    look_around(stage, regular)
+    if stays:
+        look_around(stage, regular)
+    else:
+        stage.screen.say("\nThis stack ends with the demo; `make run` keeps one running to look around in.")
     stage.screen.say(f"\nEvery claim above was checked. It took {monotonic() - started:.0f} s.")
 
 
