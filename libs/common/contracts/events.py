@@ -123,10 +123,91 @@ class Revealed(msgspec.Struct, array_like=True, frozen=True):
     names: list[str]
 
 
+class ConsentDecision(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A person, known by one pseudonym, granted or withdrew consent to a purpose."""
+
+    pseudonym: Pseudonym
+    purpose: str
+    granted: bool
+
+
+class Consents(msgspec.Struct, array_like=True, frozen=True):
+    """Decisions recorded together. Effective at this position; `decided_at` is when the person decided.
+
+    `actor` is the recorder, `method` how (such as web_form, paper, import), `notice` the version of the notice that
+    was shown (PIPL Art. 14 and 17). The latest decision of a pseudonym is the one of the later position.
+    """
+
+    workspace: str
+    appended_at: int
+    actor: str
+    method: str
+    notice: str
+    decided_at: int
+    decisions: list[ConsentDecision]
+
+
+class Restriction(msgspec.Struct, array_like=True, frozen=True):
+    """From here on the person behind `seeds` may only be stored (PIPL Art. 44, 47), until lifted or erased."""
+
+    workspace: str
+    appended_at: int
+    request: str
+    seeds: list[Pseudonym]
+    lifted: bool
+
+
+class ErasureConfirmed(msgspec.Struct, array_like=True, frozen=True):
+    """`service` has acted on the erasure `request`; `counts` says on how much, by the name of what it was."""
+
+    workspace: str
+    appended_at: int
+    request: str
+    service: str
+    counts: dict[str, int]
+
+
+class SegmentDefined(msgspec.Struct, array_like=True, frozen=True):
+    """A segment is defined, or redefined, from here on; `definition` is its JSON (services/segments)."""
+
+    workspace: str
+    appended_at: int
+    segment: str
+    name: str
+    purpose: str
+    definition: bytes
+    actor: str
+
+
+class SegmentDeleted(msgspec.Struct, array_like=True, frozen=True):
+    """Nobody is in the segment any more."""
+
+    workspace: str
+    appended_at: int
+    segment: str
+    actor: str
+
+
 EVENTS.register("batch", 1, Batch)
 EVENTS.register("source_created", 1, SourceCreated)
 EVENTS.register("source_deleted", 1, SourceDeleted)
 EVENTS.register("erasure", 1, Erasure)
 EVENTS.register("revealed", 1, Revealed)
+EVENTS.register("consents", 1, Consents)
+EVENTS.register("restriction", 1, Restriction)
+EVENTS.register("erasure_confirmed", 1, ErasureConfirmed)
+EVENTS.register("segment_defined", 1, SegmentDefined)
+EVENTS.register("segment_deleted", 1, SegmentDeleted)
 
-EventsEntry = Batch | SourceCreated | SourceDeleted | Erasure | Revealed
+EventsEntry = (
+    Batch
+    | SourceCreated
+    | SourceDeleted
+    | Erasure
+    | Revealed
+    | Consents
+    | Restriction
+    | ErasureConfirmed
+    | SegmentDefined
+    | SegmentDeleted
+)
