@@ -50,7 +50,7 @@ class VaultProcess:
     directory: Path
     clock: FixedClock = field(default_factory=lambda: FixedClock(NOON))
     log: MemoryLog = field(default_factory=MemoryLog)
-    bucket_rows: int = 2_000
+    bucket_rows: int = 1_000
     evicted: list[Evict] = field(default_factory=list)
     ring: Keyring = field(init=False)
     vault: Vault = field(init=False)

@@ -4,6 +4,7 @@ A token is a JWT signed with Ed25519 (RFC 7519, RFC 8037) by whoever holds the p
 public key only. `GET` and `POST` handlers ask for one with `Annotated[Caller, Depends(require("profiles:read"))]`.
 """
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,8 @@ from libs.common.errors import Forbidden, Unauthorized
 from libs.common.purposes import PURPOSES
 
 ALGORITHM = "EdDSA"
+_EXPIRED = "this token has expired; issue a new one with `wanliu token issue`"
+_now = time.time
 AUDIENCE = "wanliu"
 SCOPES = frozenset(
     {
@@ -86,6 +89,15 @@ def issue(
 
 def verify(token: str, public_key: str) -> Caller:
     """The caller behind a token. Raises Unauthorized when it is forged, expired or malformed."""
+    caller, expires = _signed(token, public_key)
+    if expires <= _now():
+        raise Unauthorized(_EXPIRED)
+    return caller
+
+
+# A signature does not change, and checking one costs more than the rest of a request; what raises is not kept.
+@lru_cache(maxsize=4096)
+def _signed(token: str, public_key: str) -> tuple[Caller, int]:
     try:
         claims = jwt.decode(
             token,
@@ -94,9 +106,10 @@ def verify(token: str, public_key: str) -> Caller:
             audience=AUDIENCE,
             options={"require": ["exp", "iat", "sub"]},
         )
-        return Caller(claims["sub"], claims["workspace"], frozenset(claims["scopes"]), frozenset(claims["purposes"]))
+        caller = Caller(claims["sub"], claims["workspace"], frozenset(claims["scopes"]), frozenset(claims["purposes"]))
+        return caller, int(claims["exp"])
     except jwt.ExpiredSignatureError:
-        raise Unauthorized("this token has expired; issue a new one with `wanliu token issue`") from None
+        raise Unauthorized(_EXPIRED) from None
     except (jwt.InvalidTokenError, KeyError, TypeError):
         raise Unauthorized("this token is not valid here; issue one with `wanliu token issue`") from None
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 
@@ -24,6 +25,25 @@ async def open_engine(url: str, schema: str, *, pool_size: int = 5) -> AsyncIter
         yield engine
     finally:
         await engine.dispose()
+
+
+@asynccontextmanager
+async def open_pool(url: str, schema: str, *, size: int = 5) -> AsyncIterator[asyncpg.Pool]:
+    """The driver's own pool in `schema`, for single reads: no transaction, ping or reset around a statement.
+
+    Sequential scans are off: a plan made while tables were small must not be kept when they are large.
+    """
+    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    options = {"search_path": schema, "jit": "off", "enable_seqscan": "off"}
+    pool = await asyncpg.create_pool(dsn, min_size=0, max_size=size, server_settings=options, timeout=10, reset=_keep)
+    try:
+        yield pool
+    finally:
+        pool.terminate()
+
+
+async def _keep(_: asyncpg.Connection) -> None:
+    """What the pool does instead of resetting a connection that only reads."""
 
 
 async def driver_connection(connection: AsyncConnection) -> asyncpg.Connection:

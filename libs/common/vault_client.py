@@ -20,8 +20,8 @@ from libs.common.crypto import SUITES, Sealer, Suite
 from libs.common.dataloader import Loader
 from libs.common.errors import AppError, NotFound, Unavailable
 
-MAX_SETS, MAX_KEYS = 500, 2_000
-CACHED_SETS, CACHED_KEYS = 100_000, 100_000
+MAX_SETS, MAX_KEYS, MAX_FOUND = 500, 2_000, 500
+CACHED_SETS, CACHED_KEYS, CACHED_FOUND = 100_000, 100_000, 20_000
 
 R = TypeVar("R")
 
@@ -66,6 +66,16 @@ class HeldKey:
         return self._sealer
 
 
+class HeldPseudonym:
+    """The pseudonym of an identifier; None when it was not known, which is not cached."""
+
+    __slots__ = ("expires", "pseudonym")
+
+    def __init__(self, pseudonym: bytes | None, expires: int) -> None:
+        self.pseudonym = pseudonym
+        self.expires = expires
+
+
 class VaultClient:
     """One workspace's vault, over a NATS connection. Make one per process and share it."""
 
@@ -75,6 +85,7 @@ class VaultClient:
         self._days: dict[str, HeldKey] = {}
         self._bindings = Loader(self._bind, self._now, batch=MAX_SETS, capacity=CACHED_SETS)
         self._keys = Loader(self._load_keys, self._now, batch=MAX_KEYS, capacity=CACHED_KEYS)
+        self._found = Loader(self._find, self._now, batch=MAX_FOUND, capacity=CACHED_FOUND)
         self._subscribed = False
         self._reconnects = nc.stats["reconnects"]
 
@@ -97,8 +108,8 @@ class VaultClient:
 
     async def find(self, identifiers: Sequence[Identifier]) -> list[bytes | None]:
         """The pseudonyms of identifiers; None where one is not known. Creates nothing."""
-        request = vault.FindRequest(self._name, list(identifiers))
-        return (await self._ask("find", request, vault.FindReply)).pseudonyms
+        self._notice_reconnect()
+        return [held.pseudonym for held in await self._found.load(identifiers)]
 
     async def reveal(self, pseudonyms: Sequence[bytes]) -> list[Identifier | None]:
         """The identifiers behind pseudonyms; None where erased or unknown. Never cached."""
@@ -121,6 +132,7 @@ class VaultClient:
         """Empties all caches."""
         self._bindings.clear()
         self._keys.clear()
+        self._found.clear()
         self._days.clear()
 
     def _now(self) -> int:
@@ -145,6 +157,11 @@ class VaultClient:
         suite = SUITES[(await self.workspace()).suite]
         reply = await self._ask("keys", vault.KeysRequest(self._name, bindings), vault.KeysReply)
         return [self._hold(binding, key, suite) for binding, key in zip(bindings, reply.keys, strict=True)]
+
+    async def _find(self, identifiers: list[Identifier]) -> list[HeldPseudonym]:
+        expires = self._expiry()
+        reply = await self._ask("find", vault.FindRequest(self._name, identifiers), vault.FindReply)
+        return [HeldPseudonym(found, 0 if found is None else expires) for found in reply.pseudonyms]
 
     async def _ask(self, operation: str, request: Any, reply: type[R]) -> R:
         try:
@@ -171,6 +188,7 @@ class VaultClient:
         bindings, pseudonyms = frozenset(evict.bindings), frozenset(evict.pseudonyms)
         self._bindings.evict(lambda held: held.binding in bindings or not pseudonyms.isdisjoint(held.pseudonyms))
         self._keys.evict(lambda held: held.id in bindings)
+        self._found.evict(lambda held: held.pseudonym in pseudonyms)
 
     def _notice_reconnect(self) -> None:
         reconnects = self._nc.stats["reconnects"]

@@ -28,7 +28,12 @@ def trimmed(context: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _texts(fields: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, str]:
-    return {name: text[:MAX_TEXT] for name in names if isinstance(text := fields.get(name), str) and text}
+    found = {}
+    for name in names:
+        text = fields.get(name)
+        if isinstance(text, str) and text:
+            found[name] = text[:MAX_TEXT]
+    return found
 
 
 def _page(page: Mapping[str, Any]) -> dict[str, str]:

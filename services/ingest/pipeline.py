@@ -55,7 +55,7 @@ class Pipeline:
         """
         workspace = await self._vault.workspace()
         prepared = await _prepared(items, source.channel)
-        sealing = _Sealing(workspace, source.id, received_at)
+        sealing = Sealing(workspace, source.id, received_at)
         normals = [normal for _, normal in prepared if isinstance(normal, Normal)]
         bindings = await self._bindings(normals)
         if len(normals) < len(prepared):
@@ -69,12 +69,12 @@ class Pipeline:
         await self._committer.submit(source.id, pieces)
         _count(prepared)
 
-    async def _bindings(self, normals: Sequence[Normal]) -> dict[tuple[Identifier, ...], HeldBinding]:
+    async def _bindings(self, normals: Sequence[Normal]) -> dict[tuple[Identifier, ...], "Bond"]:
         """One question for each distinct set of identifiers."""
         if not normals:
             return {}
         distinct = list(dict.fromkeys(normal.identifiers for normal in normals))
-        return dict(zip(distinct, await self._vault.bind(distinct), strict=True))
+        return {one: bond(one, held) for one, held in zip(distinct, await self._vault.bind(distinct), strict=True)}
 
     async def _day_key(self, day: str) -> HeldKey:
         key = await self._vault.day_key(day)
@@ -101,7 +101,20 @@ def _normal(item: Item, channel: str) -> Normal | Refused:
         return why
 
 
-class _Sealing:
+class Bond(NamedTuple):
+    """A set of identifiers as the log shows it, and the key that its events are sealed under."""
+
+    binding: Binding
+    held: HeldBinding
+
+
+def bond(identifiers: Sequence[Identifier], held: HeldBinding) -> Bond:
+    """Each identifier's kind with its pseudonym."""
+    pairs = zip(identifiers, held.pseudonyms, strict=True)
+    return Bond(Binding(held.binding, [Pseudonym(one.kind, pseudonym) for one, pseudonym in pairs]), held)
+
+
+class Sealing:
     """Ids, times and ciphertexts of one request's events."""
 
     def __init__(self, workspace: WorkspaceReply, source: str, received_at: int) -> None:
@@ -110,19 +123,16 @@ class _Sealing:
         self._received_at = received_at
         self.day: HeldKey | None = None
 
-    def accepted(self, item: Item, normal: Normal, bound: HeldBinding) -> Piece:
+    def accepted(self, item: Item, normal: Normal, bond: Bond) -> Piece:
         """The event under its binding's key, or the mere count of it when its person was erased later."""
         assert isinstance(item, Incoming)  # noqa: S101 - narrows; a Refusal has no Normal
         occurred_at = timestamps.occurred(item.original, item.sent, self._received_at)
-        if bound.suppressed_until and occurred_at <= bound.suppressed_until:
+        held = bond.held
+        if held.suppressed_until and occurred_at <= held.suppressed_until:
             return Suppressed(self._received_at)
         id = self._id(item.identity)
-        aad = body_associated(self._suite.name, self._workspace.workspace, bound.binding, id)
-        binding = Binding(
-            bound.binding,
-            [Pseudonym(one.kind, two) for one, two in zip(normal.identifiers, bound.pseudonyms, strict=True)],
-        )
-        return Accepted(id, binding, occurred_at, self._received_at, bound.sealer.seal(normal.body, aad))
+        aad = body_associated(self._suite.name, self._workspace.workspace, held.binding, id)
+        return Accepted(id, bond.binding, occurred_at, self._received_at, held.sealer.seal(normal.body, aad))
 
     def rejected(self, item: Item, why: Refused) -> Rejected:
         """The refusal in clear, the event's first bytes sealed."""

@@ -11,6 +11,11 @@ from services.ingest.tables import accounting, quarantine, sources
 
 _COUNTS = ("received", "accepted", "rejected", "duplicate", "suppressed")
 Row = dict[str, Any]
+_NEW_COUNTS = insert(accounting)
+_ADD_COUNTS = _NEW_COUNTS.on_conflict_do_update(
+    index_elements=[accounting.c.workspace, accounting.c.source, accounting.c.hour],
+    set_={name: accounting.c[name] + _NEW_COUNTS.excluded[name] for name in _COUNTS},
+)
 
 
 class Place(NamedTuple):
@@ -38,12 +43,8 @@ async def delete_source(connection: AsyncConnection, workspace: str, source: str
 
 async def add_counts(connection: AsyncConnection, rows: Sequence[Row]) -> None:
     """Adds to the accounting, one row per workspace, source and hour, in the rows' order."""
-    if not rows:
-        return
-    statement = insert(accounting)
-    sums = {name: accounting.c[name] + statement.excluded[name] for name in _COUNTS}
-    key = [accounting.c.workspace, accounting.c.source, accounting.c.hour]
-    await connection.execute(statement.on_conflict_do_update(index_elements=key, set_=sums), rows)
+    if rows:
+        await connection.execute(_ADD_COUNTS, rows)
 
 
 async def add_rejects(connection: AsyncConnection, rows: Sequence[Row]) -> None:

@@ -1,5 +1,6 @@
 """Keeps sources, accounting and quarantine up to date with the log."""
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from fastapi import FastAPI
@@ -12,13 +13,26 @@ from libs.common.worker import Consumers, create_worker
 from services.ingest.projection import IngestProjection
 from services.ingest.settings import IngestSettings
 
+_REST_SECONDS = 0.025
+
+
+async def _rest() -> None:
+    """Lists and accounts may be a moment late: a transaction for each small entry would cost more than ingest."""
+    await asyncio.sleep(_REST_SECONDS)
+
 
 async def _open(stack: AsyncExitStack) -> Consumers:
     settings = IngestSettings()
     opened = await open_resources(stack, settings, "ingest", "ingest-worker")
     running = [
         ProjectionConsumer(
-            opened.log, events_stream(partition), partition, opened.engine, IngestProjection(partition), EVENTS
+            log=opened.log,
+            stream=events_stream(partition),
+            partition=partition,
+            engine=opened.engine,
+            projection=IngestProjection(partition),
+            registry=EVENTS,
+            settle=_rest,
         )
         for partition in range(settings.partitions)
     ]

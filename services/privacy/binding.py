@@ -37,6 +37,7 @@ class BindJob:
     sets: Sequence[Sequence[Identifier]]
     places: dict[Identifier, Place] = field(default_factory=dict)
     pseudonyms: dict[Place, bytes] = field(default_factory=dict)
+    bindings: list[bytes] = field(default_factory=list)
     keys: dict[bytes, bytes] = field(default_factory=dict)
     suppressed: dict[Identifier, int] = field(default_factory=dict)
     erased: set[bytes] = field(default_factory=set)
@@ -49,10 +50,11 @@ class BindJob:
             self.pseudonyms = await rows.find_identifiers(connection, self.tree.workspace, list(self.places.values()))
             await self._find_suppressed(connection)
             if not self._nameless():
+                self._name_bindings()
                 self._open(await self._find_bindings(connection, self._keyless()))
-        if self._nameless() or self._keyless():
+        if not self.bindings or self._keyless():
             await self._create()
-        return [self._bound(identifiers) for identifiers in self.sets]
+        return [self._bound(*pair) for pair in zip(self.sets, self.bindings, strict=True)]
 
     def _identifiers(self) -> Iterable[Identifier]:
         return dict.fromkeys(identifier for identifiers in self.sets for identifier in identifiers)
@@ -67,11 +69,12 @@ class BindJob:
     def _pseudonyms_of(self, identifiers: Sequence[Identifier]) -> list[bytes]:
         return [self.pseudonyms[self.places[identifier]] for identifier in identifiers]
 
-    def _binding_of(self, identifiers: Sequence[Identifier]) -> bytes:
-        return binding_id(self.tree.workspace, self._pseudonyms_of(identifiers))
+    def _name_bindings(self) -> None:
+        workspace = self.tree.workspace
+        self.bindings = [binding_id(workspace, self._pseudonyms_of(identifiers)) for identifiers in self.sets]
 
     def _keyless(self) -> list[bytes]:
-        wanted = dict.fromkeys(self._binding_of(identifiers) for identifiers in self.sets)
+        wanted = dict.fromkeys(self.bindings)
         return [binding for binding in wanted if binding not in self.keys and binding not in self.erased]
 
     async def _find_suppressed(self, connection: AsyncConnection) -> None:
@@ -94,6 +97,7 @@ class BindJob:
         async with self.ring.engine.begin() as connection:
             await self.ring.lock_shared(connection, self.tree)
             await self._create_identifiers(connection)
+            self._name_bindings()
             self._open(await self._find_bindings(connection, self._keyless()))
             await self._create_bindings(connection)
 
@@ -130,8 +134,7 @@ class BindJob:
         bucket = self.tree.binding_bucket(binding)
         return BindingRow(binding, bucket.start, self.tree.seal_row(bucket, binding, key))
 
-    def _bound(self, identifiers: Sequence[Identifier]) -> Bound:
-        binding = self._binding_of(identifiers)
+    def _bound(self, identifiers: Sequence[Identifier], binding: bytes) -> Bound:
         pseudonyms = self._pseudonyms_of(identifiers)
         if binding in self.erased:
             # A forgotten binding stays forgotten: a key that nobody keeps, for events that nobody may store.

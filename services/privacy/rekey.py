@@ -4,7 +4,7 @@ Every row that stays is sealed again under the new key of its bucket, or of the 
 what was dropped is not. When the old slot is overwritten, every old copy of every row is noise.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from services.privacy import rows, store
 from services.privacy.buckets import IDENTIFIERS, Bucket
@@ -22,13 +22,13 @@ async def rekey(change: KeyChange, plan: Mapping[Bucket, Sequence[int]]) -> None
     if not plan:
         return
     new = await _fresh(change, plan)
-    for bucket in plan:
+    for bucket, parts in plan.items():
         if bucket.family == IDENTIFIERS:
             found = await rows.identifiers_in(connection, workspace, bucket.start)
-            await rows.rewrap_identifiers(connection, workspace, [_identifier(old, new, row) for row in found])
+            await rows.rewrap_identifiers(connection, workspace, list(_identifiers(old, new, bucket, parts, found)))
         else:
             stored = await rows.bindings_in(connection, workspace, bucket.start)
-            moved = [_binding(old, new, bucket, row) for row in stored]
+            moved = list(_bindings(old, new, bucket, stored))
             await rows.rewrap_bindings(connection, workspace, bucket.start, moved)
     await store.set_epoch(connection, workspace, new.epoch)
     change.retire(bucket.slot for bucket in plan)
@@ -44,25 +44,29 @@ async def _fresh(change: KeyChange, plan: Mapping[Bucket, Sequence[int]]) -> Key
     return tree.grown(epoch, placed, tree.suppresses)
 
 
-def _identifier(old: KeyTree, new: KeyTree, row: IdentifierRow) -> IdentifierRow:
-    value = open_identifier(old, row)
-    bucket = new.identifier_bucket(row.kind, value)
-    return row._replace(
-        bucket=bucket.start,
-        lookup=new.key(bucket).lookup(row.kind, value),
-        sealed=new.seal_row(bucket, row.pseudonym, value.encode()),
-    )
+def _identifiers(
+    old: KeyTree, new: KeyTree, bucket: Bucket, parts: Sequence[int], found: Iterable[IdentifierRow]
+) -> Iterator[IdentifierRow]:
+    whole = new.bucket_at(IDENTIFIERS, bucket.start) if len(parts) == 1 else None
+    for row in found:
+        value = old.open_row(bucket, row.pseudonym, row.sealed)
+        text = value.decode()
+        target = whole or new.identifier_bucket(row.kind, text)
+        lookup = new.key(target).lookup(row.kind, text)
+        sealed = new.seal_row(target, row.pseudonym, value)
+        yield IdentifierRow(row.pseudonym, row.kind, target.start, lookup, sealed)
+
+
+def _bindings(old: KeyTree, new: KeyTree, bucket: Bucket, found: Iterable[BindingRow]) -> Iterator[BindingRow]:
+    for row in found:
+        target = new.binding_bucket(row.binding)
+        key = old.open_row(bucket, row.binding, row.sealed)
+        yield BindingRow(row.binding, target.start, new.seal_row(target, row.binding, key))
 
 
 def open_identifier(tree: KeyTree, row: IdentifierRow) -> str:
     """The value behind a row. Raises Stale."""
     return tree.open_row(tree.bucket_at(IDENTIFIERS, row.bucket), row.pseudonym, row.sealed).decode()
-
-
-def _binding(old: KeyTree, new: KeyTree, bucket: Bucket, row: BindingRow) -> BindingRow:
-    target = new.binding_bucket(row.binding)
-    key = old.open_row(bucket, row.binding, row.sealed)
-    return BindingRow(row.binding, target.start, new.seal_row(target, row.binding, key))
 
 
 async def split(change: KeyChange, bucket: Bucket, limit: int) -> bool:

@@ -46,7 +46,7 @@ async def find_identifiers(
             "lookups": [lookup for _, lookup in places],
         },
     )
-    return {(row.bucket, row.lookup): row.pseudonym for row in rows}
+    return {(bucket, lookup): pseudonym for bucket, lookup, pseudonym in rows.all()}
 
 
 async def add_identifiers(
@@ -63,7 +63,7 @@ async def add_identifiers(
         ),
         {"workspace": workspace, **_identifier_columns(ordered)},
     )
-    return {(row.bucket, row.lookup): row.pseudonym for row in added}
+    return {(bucket, lookup): pseudonym for bucket, lookup, pseudonym in added.all()}
 
 
 async def rewrap_identifiers(connection: AsyncConnection, workspace: str, rows: Sequence[IdentifierRow]) -> None:
@@ -98,7 +98,7 @@ async def identifiers_in(connection: AsyncConnection, workspace: str, bucket: in
         ),
         {"workspace": workspace, "bucket": bucket},
     )
-    return [IdentifierRow(*row) for row in rows]
+    return [IdentifierRow(*row) for row in rows.all()]
 
 
 async def identifiers_of(
@@ -112,7 +112,7 @@ async def identifiers_of(
         ),
         {"workspace": workspace, "pseudonyms": list(pseudonyms)},
     )
-    return [IdentifierRow(*row) for row in rows]
+    return [IdentifierRow(*row) for row in rows.all()]
 
 
 async def delete_identifiers(connection: AsyncConnection, workspace: str, pseudonyms: Iterable[bytes]) -> None:
@@ -139,7 +139,7 @@ async def find_bindings(
             "bindings": [binding for _, binding in places],
         },
     )
-    return {row.binding: BindingRow(*row) for row in rows}
+    return {row[0]: BindingRow(*row) for row in rows.all()}
 
 
 async def add_bindings(
@@ -156,7 +156,7 @@ async def add_bindings(
         {"workspace": workspace, **_binding_columns(ordered)},
     )
     by_binding = {row.binding: row for row in ordered}
-    return {row.binding: by_binding[row.binding] for row in added}
+    return {binding: by_binding[binding] for (binding,) in added.all()}
 
 
 async def rewrap_bindings(connection: AsyncConnection, workspace: str, bucket: int, rows: Sequence[BindingRow]) -> None:
@@ -188,7 +188,7 @@ async def bindings_in(connection: AsyncConnection, workspace: str, bucket: int) 
         ),
         {"workspace": workspace, "bucket": bucket},
     )
-    return [BindingRow(*row) for row in rows]
+    return [BindingRow(*row) for row in rows.all()]
 
 
 async def delete_bindings(connection: AsyncConnection, workspace: str, rows: Iterable[BindingRow]) -> None:

@@ -14,7 +14,7 @@ from services.privacy.keyring import Keyring
 from services.privacy.keytree import KeyTree, day_owner
 from services.privacy.rekey import open_identifier
 
-BUCKET_ROWS = 2_000
+BUCKET_ROWS = 1_000
 REJECT_DAYS = 30
 CLOCK_SKEW = 300 * SECOND
 

@@ -3,15 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from libs.common.contracts.vault import Identifier
 from libs.common.errors import BadRequest, Conflict, NotFound
 from libs.common.identifiers import KINDS, normalise
 from libs.common.ids import customer_bytes, customer_text
 from services.profile import queries
 from services.profile.asking import Ask
-from services.profile.connecting import connected
 from services.profile.queries import Found, Horizon, Part
 
 
@@ -41,11 +38,10 @@ async def by_id(ask: Ask, customer_id: str) -> Customer:
 
 async def by_ids(ask: Ask, customers: Sequence[bytes]) -> dict[bytes, Customer]:
     """Customers by the id asked for; those that do not exist are missing."""
-    async with connected(ask.opened.engine) as connection:
-        found = await _named(connection, ask, customers)
-        missing = [customer for customer in customers if customer not in found.customers]
-        ended = await queries.winners(connection, missing) if missing else {}
-        now = await _named(connection, ask, sorted(set(ended.values()))) if ended else found
+    found = await _named(ask, customers)
+    missing = [customer for customer in customers if customer not in found.customers]
+    ended = await queries.winners(ask.opened.pool, missing) if missing else {}
+    now = await _named(ask, sorted(set(ended.values()))) if ended else found
     answer = {key: Customer(key, parts, found.horizon) for key, parts in found.customers.items()}
     for asked, winner in ended.items():
         if winner in now.customers:
@@ -53,8 +49,8 @@ async def by_ids(ask: Ask, customers: Sequence[bytes]) -> dict[bytes, Customer]:
     return answer
 
 
-async def _named(connection: AsyncConnection, ask: Ask, customers: Sequence[bytes]) -> Found:
-    return await queries.by_customers(connection, ask.caller.workspace, ask.partition, customers)
+async def _named(ask: Ask, customers: Sequence[bytes]) -> Found:
+    return await queries.by_customers(ask.opened.pool, ask.caller.workspace, ask.partition, customers)
 
 
 async def by_identifier(ask: Ask, kind: str, value: str) -> Customer:
@@ -65,8 +61,7 @@ async def by_identifier(ask: Ask, kind: str, value: str) -> Customer:
     (pseudonym,) = await ask.opened.vault.find([parse_identifier(kind, value)])
     if pseudonym is None:
         raise NotFound(f"no customer has this {kind}")
-    async with connected(ask.opened.engine) as connection:
-        found = await queries.by_pseudonym(connection, ask.caller.workspace, ask.partition, pseudonym)
+    found = await queries.by_pseudonym(ask.opened.pool, ask.caller.workspace, ask.partition, pseudonym)
     if not found.customers:
         raise NotFound(f"no customer has this {kind}")
     if len(found.customers) > 1:

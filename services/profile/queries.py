@@ -2,10 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from asyncpg import Pool, Record
+
+from services.profile.connecting import fetch
 
 
 class Part(NamedTuple):
@@ -31,68 +32,57 @@ class Found(NamedTuple):
     customers: dict[bytes, list[Part]]
 
 
-_HORIZON = "(SELECT coalesce(max(position), 0), coalesce(max(clock), 0) FROM horizon WHERE partition = :partition)"
+_HORIZON = "(SELECT coalesce(max(position), 0), coalesce(max(clock), 0) FROM horizon WHERE partition = $2)"
 _PARTS = f"""
 SELECT h.position, h.clock, b.customer, b.binding, b.suite, b.pseudonyms, b.fragment
-FROM {_HORIZON} AS h (position, clock) LEFT JOIN bindings b ON b.workspace = :workspace AND %s ORDER BY b.binding
+FROM {_HORIZON} AS h (position, clock) LEFT JOIN bindings b ON b.workspace = $1 AND %s ORDER BY b.binding
 """  # noqa: S608 - constants only
-_BY_CUSTOMER = text(_PARTS % "b.customer = ANY(:customers)")
-_BY_PSEUDONYM = text(
+_BY_CUSTOMER = _PARTS % "b.customer = ANY($3::bytea[])"
+_BY_PSEUDONYM = (
     _PARTS
     % """b.customer IN (
     SELECT known.customer FROM pseudonyms p JOIN bindings known USING (binding)
-    WHERE p.pseudonym = :pseudonym AND known.workspace = :workspace)"""
+    WHERE p.pseudonym = $3 AND known.workspace = $1)"""
 )
-_ALIASES = text("SELECT customer, winner FROM aliases WHERE customer = ANY(:customers)")
-_ARRIVED = text("SELECT position, clock FROM horizon WHERE partition = :partition")
-_ACCOUNTS = text(f"""
+_ALIASES = "SELECT customer, winner FROM aliases WHERE customer = ANY($1::bytea[])"
+_ARRIVED = "SELECT position, clock FROM horizon WHERE partition = $1"
+_ACCOUNTS = f"""
 SELECT h.position, a.source, a.stored, a.erased
-FROM {_HORIZON} AS h (position, clock) LEFT JOIN accounting a ON a.workspace = :workspace ORDER BY a.source
-""")  # noqa: S608 - constants only
-_REVEALS = text("""
+FROM {_HORIZON} AS h (position, clock) LEFT JOIN accounting a ON a.workspace = $1 ORDER BY a.source
+"""  # noqa: S608 - constants only
+_REVEALS = """
 SELECT position, at, caller, customer, purpose, names FROM reveals
-WHERE workspace = :workspace AND position > :after AND (CAST(:customer AS bytea) IS NULL OR customer = :customer)
-ORDER BY position LIMIT :limit
-""")
+WHERE workspace = $1 AND position > $3 AND ($2::bytea IS NULL OR customer = $2) ORDER BY position LIMIT $4
+"""
 
 
-def reading(engine: AsyncEngine) -> AsyncEngine:
-    """The same engine for single statements: each is its own snapshot, no transaction around it."""
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
-
-
-async def by_customers(
-    connection: AsyncConnection, workspace: str, partition: int, customers: Sequence[bytes]
-) -> Found:
+async def by_customers(pool: Pool, workspace: str, partition: int, customers: Sequence[bytes]) -> Found:
     """The customers that exist under these very ids."""
-    values = {"workspace": workspace, "partition": partition, "customers": list(customers)}
-    return _found((await connection.execute(_BY_CUSTOMER, values)).all())
+    return _found(await fetch(pool, _BY_CUSTOMER, workspace, partition, list(customers)))
 
 
-async def by_pseudonym(connection: AsyncConnection, workspace: str, partition: int, pseudonym: bytes) -> Found:
+async def by_pseudonym(pool: Pool, workspace: str, partition: int, pseudonym: bytes) -> Found:
     """The customers that own the identifier: one, or more where it could not decide between them."""
-    values = {"workspace": workspace, "partition": partition, "pseudonym": pseudonym}
-    return _found((await connection.execute(_BY_PSEUDONYM, values)).all())
+    return _found(await fetch(pool, _BY_PSEUDONYM, workspace, partition, pseudonym))
 
 
-def _found(rows: Sequence[Row[Any]]) -> Found:
+def _found(rows: Sequence[Record]) -> Found:
     customers: defaultdict[bytes, list[Part]] = defaultdict(list)
-    for row in rows:
-        if row.customer is not None:
-            customers[row.customer].append(Part(row.binding, row.suite, row.pseudonyms, row.fragment))
-    return Found(Horizon(rows[0].position, rows[0].clock), dict(customers))
+    for _, _, customer, binding, suite, pseudonyms, fragment in rows:
+        if customer is not None:
+            customers[customer].append(Part(binding, suite, pseudonyms, fragment))
+    return Found(Horizon(rows[0][0], rows[0][1]), dict(customers))
 
 
-async def winners(connection: AsyncConnection, customers: Sequence[bytes]) -> dict[bytes, bytes]:
+async def winners(pool: Pool, customers: Sequence[bytes]) -> dict[bytes, bytes]:
     """What merged customers have become."""
-    rows = await connection.execute(_ALIASES, {"customers": list(customers)})
-    return {row[0]: row[1] for row in rows}
+    return {row[0]: row[1] for row in await fetch(pool, _ALIASES, list(customers))}
 
 
-async def horizon(connection: AsyncConnection, partition: int) -> Horizon:
+async def horizon(pool: Pool, partition: int) -> Horizon:
     """How far the partition is applied."""
-    row = (await connection.execute(_ARRIVED, {"partition": partition})).one_or_none()
-    return Horizon(row[0], row[1]) if row else Horizon(0, 0)
+    rows = await fetch(pool, _ARRIVED, partition)
+    return Horizon(rows[0][0], rows[0][1]) if rows else Horizon(0, 0)
 
 
 class Account(NamedTuple):
@@ -103,10 +93,10 @@ class Account(NamedTuple):
     erased: int
 
 
-async def accounts(connection: AsyncConnection, workspace: str, partition: int) -> tuple[int, list[Account]]:
+async def accounts(pool: Pool, workspace: str, partition: int) -> tuple[int, list[Account]]:
     """The position of EVENTS that is applied, and one account per source as of it."""
-    rows = (await connection.execute(_ACCOUNTS, {"workspace": workspace, "partition": partition})).all()
-    return rows[0][0], [Account(*row[1:]) for row in rows if row.source is not None]
+    rows = await fetch(pool, _ACCOUNTS, workspace, partition)
+    return rows[0][0], [Account(*row[1:]) for row in map(tuple, rows) if row[1] is not None]
 
 
 class Reveal(NamedTuple):
@@ -120,9 +110,6 @@ class Reveal(NamedTuple):
     names: list[str]
 
 
-async def reveals(
-    connection: AsyncConnection, workspace: str, customer: bytes | None, after: int, limit: int
-) -> list[Reveal]:
-    """In the order of the log, after a position."""
-    values = {"workspace": workspace, "customer": customer, "after": after, "limit": limit}
-    return [Reveal(*row) for row in await connection.execute(_REVEALS, values)]
+async def reveals(pool: Pool, workspace: str, customer: bytes | None, after: int, limit: int) -> list[Reveal]:
+    """In the order of the log, after a position; of one customer or, with None, of all."""
+    return [Reveal(*row) for row in await fetch(pool, _REVEALS, workspace, customer, after, limit)]

@@ -14,7 +14,6 @@ from libs.common.fragment import Fragment
 from libs.common.vault_client import VaultFault
 from services.profile import answers, store, timeline
 from services.profile.asking import REVEALABLE, Ask
-from services.profile.connecting import connected
 from services.profile.locating import Customer
 from services.profile.queries import Horizon, Part
 from services.profile.revealing import note, reveal_identifiers
@@ -106,8 +105,7 @@ async def _sum_as_of(ask: Ask, opened: Opened) -> Fragment:
 
 
 async def _lines(ask: Ask, opened: Opened, cursor: Cursor, limit: int) -> list[Line]:
-    async with connected(ask.opened.engine) as connection:
-        return list(await timeline.before(connection, opened.keys, cursor, limit))
+    return await timeline.before(ask.opened.pool, opened.keys, cursor, limit)
 
 
 def _latest(ask: Ask) -> Cursor:

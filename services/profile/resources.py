@@ -5,14 +5,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from asyncpg import Pool
 from fastapi import Request
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.clock import Clock, SystemClock
+from libs.common.db import open_pool
 from libs.common.eventlog.base import EventLog
 from libs.common.resources import open_resources
 from libs.common.vault_client import VaultClient
-from services.profile import queries
 from services.profile.settings import ProfileSettings
 from services.profile.vault import Vault
 from services.profile.waiting import Arrivals
@@ -23,10 +23,10 @@ NO_RECORDS: Mapping[str, bool] = {}
 
 @dataclass
 class ProfileResources:
-    """One process of the API, for one workspace. `engine` is for single statements (see queries.reading)."""
+    """One process of the API, for one workspace."""
 
     settings: ProfileSettings
-    engine: AsyncEngine
+    pool: Pool
     log: EventLog
     vault: Vault
     clock: Clock
@@ -45,7 +45,7 @@ class ProfileResources:
 
     def arrivals(self, partition: int) -> Arrivals:
         """The one waiter of a partition."""
-        return self._arrivals.setdefault(partition, Arrivals(self.engine, partition))
+        return self._arrivals.setdefault(partition, Arrivals(self.pool, partition))
 
 
 async def open_profile(stack: AsyncExitStack) -> ProfileResources:
@@ -53,7 +53,8 @@ async def open_profile(stack: AsyncExitStack) -> ProfileResources:
     settings = ProfileSettings()
     opened = await open_resources(stack, settings, "profile", "profile")
     vault = VaultClient(opened.nats, settings.workspace, SystemClock())
-    return ProfileResources(settings, queries.reading(opened.engine), opened.log, vault, SystemClock(), opened.ready)
+    pool = await stack.enter_async_context(open_pool(settings.database_url, "profile", size=settings.profile_pool_size))
+    return ProfileResources(settings, pool, opened.log, vault, SystemClock(), opened.ready)
 
 
 def resources(request: Request) -> ProfileResources:

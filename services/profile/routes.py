@@ -9,7 +9,6 @@ from libs.common.clock import iso
 from libs.common.ids import customer_text
 from services.profile import locating, queries, reading
 from services.profile.asking import Asked, Reader, same_workspace
-from services.profile.connecting import connected
 from services.profile.resources import resources
 from services.profile.schemas import (
     Accounting,
@@ -76,8 +75,7 @@ async def accounting(request: Request, caller: Reader) -> Accounting:
     opened = resources(request)
     same_workspace(opened, caller)
     partition = await opened.partition()
-    async with connected(opened.engine) as connection:
-        position, accounts = await queries.accounts(connection, caller.workspace, partition)
+    position, accounts = await queries.accounts(opened.pool, caller.workspace, partition)
     sources = [SourceAccount(source=each.source, stored=each.stored, erased=each.erased) for each in accounts]
     return Accounting(positions={partition: position}, sources=sources)
 
@@ -94,8 +92,7 @@ async def reveals(
     opened = resources(request)
     same_workspace(opened, caller)
     customer = None if customer_id is None else locating.parse_customer(customer_id)
-    async with connected(opened.engine) as connection:
-        found = await queries.reveals(connection, caller.workspace, customer, after, limit)
+    found = await queries.reveals(opened.pool, caller.workspace, customer, after, limit)
     answers = [_reveal(each) for each in found]
     return Reveals(reveals=answers, next=answers[-1].position if len(answers) == limit else None)
 

@@ -1,13 +1,13 @@
 """A customer's events, newest first: the merged timeline of its bindings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from asyncpg import Pool
 
 from libs.common.contracts.body import EventBody
 from libs.common.errors import BadRequest
+from services.profile.connecting import fetch
 from services.profile.sealing import Sealed
 
 
@@ -37,14 +37,14 @@ class Line(NamedTuple):
     body: EventBody
 
 
-_BEFORE = text("""
+_BEFORE = """
 SELECT e.at, e.position, e.idx, e.binding, e.event_id, e.source, e.sealed
-FROM unnest(CAST(:bindings AS bytea[])) AS b (binding) CROSS JOIN LATERAL (
+FROM unnest($1::bytea[]) AS b (binding) CROSS JOIN LATERAL (
     SELECT * FROM timeline t
-    WHERE t.binding = b.binding AND (t.at, t.position, t.idx) < (:at, :position, :idx)
-    ORDER BY t.at DESC, t.position DESC, t.idx DESC LIMIT :limit
-) e ORDER BY e.at DESC, e.position DESC, e.idx DESC LIMIT :limit
-""")
+    WHERE t.binding = b.binding AND (t.at, t.position, t.idx) < ($2::bigint, $3::bigint, $4::int)
+    ORDER BY t.at DESC, t.position DESC, t.idx DESC LIMIT $5
+) e ORDER BY e.at DESC, e.position DESC, e.idx DESC LIMIT $5
+"""
 
 
 def parse_cursor(given: str) -> Cursor:
@@ -58,12 +58,9 @@ def parse_cursor(given: str) -> Cursor:
     return Cursor(at, position, idx)
 
 
-async def before(
-    connection: AsyncConnection, opened: Mapping[bytes, Sealed], cursor: Cursor, limit: int
-) -> Sequence[Line]:
+async def before(pool: Pool, opened: Mapping[bytes, Sealed], cursor: Cursor, limit: int) -> list[Line]:
     """At most `limit` events before `cursor`, newest first, of the bindings whose keys are at hand."""
-    values = {"bindings": sorted(opened), "at": cursor.at, "position": cursor.position, "idx": cursor.idx}
-    rows = await connection.execute(_BEFORE, {**values, "limit": limit})
+    rows = await fetch(pool, _BEFORE, sorted(opened), *cursor, limit)
     return [
         Line(at, position, idx, binding, event_id, source, opened[binding].body(event_id, sealed))
         for at, position, idx, binding, event_id, source, sealed in rows

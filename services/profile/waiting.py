@@ -2,11 +2,10 @@
 
 import asyncio
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+from asyncpg import Pool
 
 from libs.common.errors import BadRequest, Unavailable
 from services.profile import queries
-from services.profile.connecting import connected
 
 POLL_SECONDS = 0.01
 
@@ -22,8 +21,8 @@ def parse_at_least(given: str) -> tuple[int, int]:
 class Arrivals:
     """How far the projection of one partition is."""
 
-    def __init__(self, engine: AsyncEngine, partition: int) -> None:
-        self._engine, self._partition = engine, partition
+    def __init__(self, pool: Pool, partition: int) -> None:
+        self._pool, self._partition = pool, partition
         self._position = 0
         self._asking: asyncio.Task[None] | None = None
 
@@ -47,8 +46,7 @@ class Arrivals:
         await asyncio.shield(self._asking)
 
     async def _look(self) -> None:
-        async with connected(self._engine) as connection:
-            found = (await queries.horizon(connection, self._partition)).position
+        found = (await queries.horizon(self._pool, self._partition)).position
         if found == self._position:
             await asyncio.sleep(POLL_SECONDS)
         self._position = found

@@ -130,6 +130,29 @@ async def test_erasure_empties_the_caches_of_all_clients(vault: VaultProcess, na
             assert [found[id].state for id in (one.binding, other.binding)] == [ERASED, LIVE]
 
 
+async def test_a_found_identifier_is_asked_for_once_and_again_after_its_erasure(
+    vault: VaultProcess, nats: Client
+) -> None:
+    finds = count_requests(vault, "find")
+    async with serving(nats, vault):
+        client = VaultClient(nats, WORKSPACE, vault.clock)
+        (held,) = await client.bind([[phone(1)]])
+        answers = await asyncio.gather(*(client.find([phone(1), phone(2)]) for _ in range(20)))
+        assert answers == [[held.pseudonyms[0], None]] * 20
+        assert await client.find([phone(1)]) == held.pseudonyms
+        assert len(finds) == 1
+        assert await client.find([phone(2)]) == [None]
+        assert len(finds) == 2
+        await vault.erase((await vault.bind([phone(1)]))[0])
+        for evict in vault.evicted:
+            await nats.publish(EVICT_SUBJECT, msgspec.msgpack.encode(evict))
+
+        async def forgotten() -> bool:
+            return await client.find([phone(1)]) == [None]
+
+        await eventually(forgotten)
+
+
 async def test_caches_are_empty_after_a_reconnect(vault: VaultProcess, nats: Client, own_nats: NatsServer) -> None:
     reconnected = asyncio.Event()
 

@@ -14,10 +14,10 @@ from libs.common import auth
 from libs.common.app import create_app
 from libs.common.clock import FixedClock, SystemClock
 from libs.common.contracts.events import EVENTS, Revealed
+from libs.common.db import open_pool
 from libs.common.eventlog.base import events_stream
 from libs.common.eventlog.memory import MemoryLog
 from libs.common.ids import customer_text
-from services.profile import queries
 from services.profile.resources import ProfileResources
 from services.profile.routes import router
 from services.profile.settings import ProfileSettings
@@ -101,8 +101,9 @@ async def open_api(tables: Tables, directory: Path) -> AsyncIterator[Api]:
         return {}
 
     async def open_resources(stack: AsyncExitStack) -> ProfileResources:
-        engine = queries.reading(tables.engine)
-        return ProfileResources(settings, engine, events_log, tables.world.vault, FixedClock(NOON), check)
+        url = tables.engine.url.render_as_string(hide_password=False)
+        pool = await stack.enter_async_context(open_pool(url, "profile"))
+        return ProfileResources(settings, pool, events_log, tables.world.vault, FixedClock(NOON), check)
 
     app = create_app("profile", open_resources, [router])
     async with AsyncExitStack() as stack:

@@ -67,6 +67,22 @@ def test_an_expired_token_says_so() -> None:
         auth.verify(token(at=SystemClock().now() - 120 * SECOND), PUBLIC)
 
 
+def test_a_token_expires_although_it_was_believed_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = token()
+    assert auth.verify(held, PUBLIC) == auth.verify(held, PUBLIC)
+    later = SystemClock().now() // SECOND + 61
+    monkeypatch.setattr(auth, "_now", lambda: later)
+    with pytest.raises(Unauthorized, match="expired"):
+        auth.verify(held, PUBLIC)
+
+
+def test_a_token_believed_under_one_key_is_not_believed_under_another() -> None:
+    held = token()
+    auth.verify(held, PUBLIC)
+    with pytest.raises(Unauthorized, match="not valid here"):
+        auth.verify(held, key_pair()[1])
+
+
 @pytest.mark.parametrize("flip", range(0, 240, 7))
 def test_no_changed_character_passes(flip: int) -> None:
     whole = token()
