@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.contracts.events import EventsEntry
 from libs.common.contracts.stitched import Facts
+from libs.common.processor import STITCHING, Flow
 from services.identity import stitching, store
 from services.identity.partition_clock import advance
 from services.identity.state import Slice
@@ -18,6 +19,7 @@ class Identity:
 
     partition: int
     name: str = "identity"
+    flow: Flow = STITCHING
 
     async def load(self, connection: AsyncConnection, entries: Sequence[tuple[int, EventsEntry]]) -> Slice:
         return await store.load(connection, self.name, self.partition, entries)

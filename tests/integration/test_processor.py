@@ -19,7 +19,7 @@ from libs.common.contracts.stitched import STITCHED, Facts, Linked, Stitched
 from libs.common.eventlog.base import EventLog, LogError, LogUnavailable, Reader, WrongExpectation
 from libs.common.eventlog.memory import MemoryLog
 from libs.common.positions import Position, positions_table, read_position
-from libs.common.processor import ProcessorConsumer, ProcessorReplay
+from libs.common.processor import STITCHING, ProcessorConsumer, ProcessorReplay
 from tests.postgres import PostgresServer
 
 metadata = MetaData()
@@ -31,6 +31,7 @@ class Counting:
     """Counts entries by name; the fact carries the running count, so a second decision would be visible."""
 
     name = "counting"
+    flow = STITCHING
 
     async def load(self, connection: AsyncConnection, entries: Sequence[tuple[int, Any]]) -> dict[str, int]:
         return {row.name: row.n for row in await connection.execute(select(counts))}

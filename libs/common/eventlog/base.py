@@ -79,3 +79,8 @@ def events_stream(partition: int) -> str:
 def stitched_stream(partition: int) -> str:
     """The stream of identity's decisions of a partition."""
     return f"STITCHED_{partition}"
+
+
+def segments_stream(partition: int) -> str:
+    """The stream of who entered and left which segment, of a partition."""
+    return f"SEGMENTS_{partition}"
