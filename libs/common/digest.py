@@ -1,7 +1,7 @@
 """The canonical hash of a service's state: the same rows give the same hash, whatever order they were written in.
 
 Sealed columns are opened by the service's decoders first, because the same plaintext never seals to the same
-bytes twice. `positions` and Alembic's own table are not state.
+bytes twice. `positions`, Alembic's own table and the outbox of confirmations are not state.
 """
 
 import hashlib
@@ -12,11 +12,13 @@ import msgspec
 from sqlalchemy import MetaData, Table, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.confirming import KEPT
+
 Row = dict[str, Any]
 Decode = Callable[[Sequence[Row]], Awaitable[Sequence[Row]]]
 """Turns a chunk of a table's rows into canonical ones: opened, and without what may differ."""
 
-NOT_STATE = frozenset({"positions", "alembic_version"})
+NOT_STATE = frozenset({"positions", "alembic_version", *KEPT})
 CHUNK_ROWS = 5000
 
 _encoder = msgspec.json.Encoder(order="deterministic")

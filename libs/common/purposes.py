@@ -32,11 +32,16 @@ class Decision:
     reason: str
 
 
-def may_process(purpose: str, consents: Mapping[str, bool]) -> Decision:
-    """`consents` holds the latest decision per purpose of the subject; a missing one is not a consent."""
+def may_process(purpose: str, consents: Mapping[str, bool], *, restricted: bool = False) -> Decision:
+    """`consents` holds the latest decision per purpose of the subject; a missing one is not a consent.
+
+    A restricted subject may be stored, nothing else, whatever the basis (PIPL Art. 47).
+    """
     basis = PURPOSES.get(purpose)
     if basis is None:
         return Decision(False, "unknown_purpose")
+    if restricted:
+        return Decision(False, "restricted")
     if basis is Basis.CONTRACT:
         return Decision(True, "contract")
     granted = consents.get(purpose)

@@ -48,8 +48,11 @@ async def replay(
     rebuilds: Callable[[AsyncEngine], Sequence[Rebuild]],
     digest: Callable[[AsyncConnection], Awaitable[str]],
     keep: Sequence[str] = (),
+    migrations: str = "",
 ) -> Replayed:
     """Rebuilds `service` from position 0 and swaps. `keep` names tables that are no projections: they move over.
+
+    `migrations` says whose migrations make the schema, where that is not the service of its name.
 
     The state is replaced even when the digests differ: the log is the truth. The caller reports the difference.
     """
@@ -57,7 +60,7 @@ async def replay(
     async with open_engine(url, service) as live_engine, open_engine(url, shadow) as shadow_engine:
         await _drop(live_engine, f"{service}_replaced")  # an earlier replay may have died before it did
         await _recreate(live_engine, shadow)
-        await migrate.upgrade(url, shadow, service)
+        await migrate.upgrade(url, shadow, migrations or service)
         consumers = rebuilds(shadow_engine)
         for consumer in consumers:
             await consumer.catch_up()

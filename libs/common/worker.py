@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from prometheus_client import Gauge
 
 from libs.common.app import create_app
-from libs.common.consumer import Consumer
+from libs.common.consumer import Consumer, Progress
 from libs.common.errors import Unavailable
 from libs.common.eventlog.base import EventLog, LogError
 
@@ -25,20 +25,19 @@ POSITION = Gauge("wanliu_consumer_position", "Last applied position", ["consumer
 
 @dataclass
 class Consumers:
-    """The running consumers of a process and the log they read."""
+    """The running consumers of a process and the log they read; `reactors` run beside them and have no position."""
 
     log: EventLog
     running: Sequence[Consumer]
+    reactors: Sequence[Consumer] = ()
 
     async def ready(self) -> dict[str, Any]:
         """Position and lag of each consumer; Unavailable when one has stopped or cannot work."""
         report: dict[str, Any] = {}
+        for consumer in (*self.running, *self.reactors):
+            _must_work(consumer.progress)
         for progress in (consumer.progress for consumer in self.running):
             name = f"{progress.consumer}:{progress.partition}"
-            if progress.error:
-                raise Unavailable(f"{name} has stopped at {progress.position} of {progress.stream}: {progress.error}")
-            if progress.waiting_for:
-                raise Unavailable(f"{name} waits: {progress.waiting_for}")
             try:
                 end = await self.log.end(progress.stream)
             except LogError as error:
@@ -51,6 +50,14 @@ class Consumers:
                 "lag": max(end - progress.position, 0),
             }
         return {"consumers": report}
+
+
+def _must_work(progress: Progress) -> None:
+    name = f"{progress.consumer}:{progress.partition}"
+    if progress.error:
+        raise Unavailable(f"{name} has stopped at {progress.position} of {progress.stream}: {progress.error}")
+    if progress.waiting_for:
+        raise Unavailable(f"{name} waits: {progress.waiting_for}")
 
 
 async def _watch(consumer: Consumer) -> None:
@@ -70,7 +77,7 @@ def create_worker(
     async def resources(stack: AsyncExitStack) -> Consumers:
         gc.set_threshold(*GC_THRESHOLDS)
         consumers = await open_consumers(stack)
-        tasks = [asyncio.create_task(_watch(consumer)) for consumer in consumers.running]
+        tasks = [asyncio.create_task(_watch(each)) for each in (*consumers.running, *consumers.reactors)]
 
         async def stop() -> None:
             for task in tasks:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from libs.common.contracts import standing
 from libs.common.contracts.vault import EVICT_SUBJECT, SUBJECT
 from libs.common.eventlog.base import events_stream, stitched_stream
 from libs.common.eventlog.jetstream import OLDEST_SERVER, inbox_of, subject_of
@@ -26,8 +27,10 @@ VAULT_OPERATIONS = {
     "profile": ("workspace", "keys", "find", "reveal"),
     "privacy": ("workspace", "bind", "keys", "find", "reveal", "day_key"),
 }
-WRITES_EVENTS = frozenset({"ingest", "privacy", "profile"})  # profile: audit entries of reveals
+# profile: audit entries of reveals; all who keep something of people: that they erased it
+WRITES_EVENTS = frozenset({"ingest", "identity", "privacy", "profile"})
 WRITES_STITCHED = frozenset({"identity"})
+ASKS_STANDING = frozenset({"profile"})
 READS_EVENTS = frozenset({"ingest", "identity", "privacy"})
 READS_STITCHED = frozenset({"identity", "profile", "privacy"})
 
@@ -82,6 +85,7 @@ def _users(names: Iterable[str], partitions: int, passwords: Passwords) -> list[
 def permissions(service: str, partitions: int) -> dict[str, object]:
     """What a service may publish and subscribe to; everything else is refused by the broker."""
     publish = [f"{SUBJECT}.{operation}" for operation in VAULT_OPERATIONS.get(service, ())]
+    publish += [standing.SUBJECT] if service in ASKS_STANDING else []
     for partition in range(partitions):
         events, stitched = events_stream(partition), stitched_stream(partition)
         publish += [subject_of(events)] if service in WRITES_EVENTS else []
@@ -93,7 +97,7 @@ def permissions(service: str, partitions: int) -> dict[str, object]:
         return {"publish": publish, "subscribe": subscribe}
     return {
         "publish": [*publish, EVICT_SUBJECT],
-        "subscribe": [*subscribe, f"{SUBJECT}.>"],
+        "subscribe": [*subscribe, f"{SUBJECT}.>", standing.SUBJECT],
         "allow_responses": {"max": 1, "expires": "1m"},
     }
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from libs.common import digest
+from libs.common import confirming, digest
 from libs.common.clock import SystemClock
 from libs.common.contracts.events import EVENTS
 from libs.common.contracts.stitched import STITCHED
@@ -37,17 +37,20 @@ from services.profile.projection import ProfileProjection
 class State:
     """What a service keeps: its tables, how their sealed columns are opened, and how a partition is rebuilt.
 
-    `moving` names tables that every tick changes: equal at equal positions only.
+    `moving` names tables that every tick changes: equal at equal positions only. `kept` names tables that are no
+    projections and outlive a replay. `migrations` says whose make the schema, if not the service's own.
     """
 
     metadata: MetaData
     decode: Callable[[], Mapping[str, digest.Decode]]
     rebuild: Callable[[int, AsyncEngine], Rebuild]
     moving: frozenset[str] = frozenset()
+    kept: Sequence[str] = ()
+    migrations: str = ""
 
     async def digest(self, connection: AsyncConnection, leave_out: frozenset[str] = frozenset()) -> str:
         """The canonical hash of the state that `connection` sees."""
-        return await digest.digest(connection, self.metadata, self.decode(), leave_out)
+        return await digest.digest(connection, self.metadata, self.decode(), leave_out | frozenset(self.kept))
 
 
 def _ingest(log: EventLog, _: VaultClient) -> State:
@@ -62,7 +65,7 @@ def _identity(log: EventLog, _: VaultClient) -> State:
     def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
         return ProcessorReplay(ProcessorConsumer(log, partition, engine, Identity(partition), SystemClock()))
 
-    return State(identity_tables.metadata, dict, rebuild, frozenset({"clock"}))
+    return State(identity_tables.metadata, dict, rebuild, frozenset({"clock"}), confirming.KEPT)
 
 
 def _profile(log: EventLog, vault: VaultClient) -> State:
@@ -70,7 +73,7 @@ def _profile(log: EventLog, vault: VaultClient) -> State:
         projection = ProfileProjection(vault, partition)
         return ProjectionConsumer(log, stitched_stream(partition), partition, engine, projection, STITCHED)
 
-    return State(profile_tables.metadata, lambda: decoders(vault), rebuild, frozenset({"horizon"}))
+    return State(profile_tables.metadata, lambda: decoders(vault), rebuild, frozenset({"horizon"}), confirming.KEPT)
 
 
 REBUILT: Mapping[str, Callable[[EventLog, VaultClient], State]] = {
@@ -106,4 +109,4 @@ async def replay_of(stack: Stack, service: str) -> Replayed:
         def rebuilds(engine: AsyncEngine) -> Sequence[Rebuild]:
             return [state.rebuild(partition, engine) for partition in range(stack.partitions)]
 
-        return await replay(stack.postgres.url(service), service, rebuilds, state.digest)
+        return await replay(stack.postgres.url(service), service, rebuilds, state.digest, state.kept, state.migrations)

@@ -26,8 +26,13 @@ def closure(state: Slice, erasure: Erasure) -> Erased:
     return Erased(erasure.request, erasure.appended_at, sorted(customers), sorted(bindings), sorted(pseudonyms))
 
 
-def forget(state: Slice, erased: Erased) -> None:
-    """Drops everything erased and remembers only the ids, to know what comes late."""
+def forget(state: Slice, erased: Erased) -> dict[str, int]:
+    """Drops everything erased and remembers only the ids, to know what comes late; how much it was."""
+    counts = {
+        "customers": sum(each in state.customers for each in erased.customers),
+        "bindings": sum(each in state.bindings for each in erased.bindings),
+        "pseudonyms": sum(each in state.pseudonyms for each in erased.pseudonyms),
+    }
     for binding in erased.bindings:
         state.bindings.drop(binding)
         state.evidence.pop(binding, None)
@@ -41,3 +46,4 @@ def forget(state: Slice, erased: Erased) -> None:
         state.former.drop(customer)
         state.counts.pop(customer, None)
         state.members.pop(customer, None)
+    return counts

@@ -118,6 +118,7 @@ class Slice:
     `members` holds only the customers that may end or be erased in this batch, and those born in it; the
     others may be large and are only ever added to. `evidence` is there for new bindings and for those of
     customers that may be erased. `erased` maps erased bindings and pseudonyms to the request that erased them.
+    `confirmed` holds requests that were carried out: (request, workspace, how much was forgotten).
     """
 
     log_id: str
@@ -133,4 +134,5 @@ class Slice:
     counts: dict[bytes, Counts] = field(default_factory=dict)
     members: dict[bytes, Members] = field(default_factory=dict)
     refused: list[tuple[int, str, Refused]] = field(default_factory=list)
+    confirmed: list[tuple[str, str, Mapping[str, int]]] = field(default_factory=list)
     booked: defaultdict[tuple[str, str], Counter[int]] = field(default_factory=lambda: defaultdict(Counter))

@@ -57,7 +57,7 @@ def evolve(state: Slice, position: int, entry: EventsEntry, facts: Facts) -> Non
         state.bindings.put(moved.binding, moved.customer)
     state.refused.extend((position, entry.workspace, refused) for refused in facts.refused)
     for erased in facts.erased:
-        forget(state, erased)
+        state.confirmed.append((erased.request, entry.workspace, forget(state, erased)))
 
 
 def _count(state: Slice, batch: Batch, outcomes: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.confirming import note
 from libs.common.contracts.events import Batch, Binding, Erasure, EventsEntry, Pseudonym
 from libs.common.contracts.stitched import DUPLICATE, FRESH, SUPPRESSED
 from libs.common.db import driver_connection
@@ -136,6 +137,8 @@ async def save(connection: AsyncConnection, partition: int, state: Slice) -> Non
     await _delete_graph(driver, state)
     await _save_refusals(driver, state)
     await _save_accounting(driver, state)
+    for request, workspace, counts in state.confirmed:
+        await note(driver, request, workspace, counts, partition)
     await set_clock(connection, partition, state.clock_before, state.clock)
 
 

@@ -3,11 +3,14 @@
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData, Table, Text
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from libs.common.confirming import confirmations_table
 from libs.common.positions import positions_table
 
 metadata = MetaData()
 
 positions = positions_table(metadata)
+
+confirmations_table(metadata)
 
 # `fillfactor`: rows that every transaction updates find room in their page for the next version.
 Table(

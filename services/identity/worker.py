@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from fastapi import FastAPI
 
 from libs.common.clock import SystemClock
+from libs.common.confirming import Confirmer
 from libs.common.processor import ProcessorConsumer
 from libs.common.resources import open_resources
 from libs.common.settings import Settings
@@ -19,7 +20,7 @@ async def _open(stack: AsyncExitStack) -> Consumers:
         ProcessorConsumer(opened.log, partition, opened.engine, Identity(partition), SystemClock())
         for partition in range(settings.partitions)
     ]
-    return Consumers(opened.log, running)
+    return Consumers(opened.log, running, [Confirmer(opened.log, opened.engine, "identity", SystemClock())])
 
 
 def create() -> FastAPI:

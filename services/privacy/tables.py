@@ -18,6 +18,7 @@ from sqlalchemy import (
     text,
 )
 
+from libs.common.confirming import confirmations_table
 from libs.common.positions import positions_table
 
 metadata = MetaData()
@@ -118,3 +119,5 @@ suppressions = Table(
 )
 
 positions = positions_table(metadata)
+
+confirmations_table(metadata)

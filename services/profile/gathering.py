@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from libs.common.contracts.events import EVENTS, Batch, Binding, Pseudonym, Revealed
+from libs.common.contracts.events import EVENTS, Batch, Binding, EventsEntry, Pseudonym, Revealed
 from libs.common.contracts.stitched import FRESH, Erased, Facts, Merged, Stitched, StitchedEntry
 from libs.common.fragment import effective_time
 
@@ -42,7 +42,8 @@ class Change:
     moved: dict[bytes, bytes] = field(default_factory=dict)
     merged: list[Merged] = field(default_factory=list)
     events: dict[bytes, list[Arrived]] = field(default_factory=dict)
-    erased: list[Erased] = field(default_factory=list)
+    erased: list[tuple[str, Erased]] = field(default_factory=list)
+    """With the workspace of each."""
     reveals: list[tuple[int, Revealed]] = field(default_factory=list)
     position: int = 0
     """The last EVENTS entry that the change covers, 0 when it covers none."""
@@ -66,7 +67,7 @@ def _facts(entry: Stitched) -> Iterator[tuple[int, bytes, Facts]]:
         yield entry.origin.first + number, data, facts
 
 
-def _gather(change: Change, position: int, entry: object, facts: Facts) -> None:
+def _gather(change: Change, position: int, entry: EventsEntry, facts: Facts) -> None:
     if isinstance(entry, Batch):
         _gather_events(change, position, entry, facts.outcomes)
         _gather_joined(change, entry, facts)
@@ -78,7 +79,7 @@ def _gather(change: Change, position: int, entry: object, facts: Facts) -> None:
             change.joined[moved.binding].customer = moved.customer
         else:
             change.moved[moved.binding] = moved.customer
-    change.erased += facts.erased
+    change.erased += [(entry.workspace, erased) for erased in facts.erased]
 
 
 def _gather_events(change: Change, position: int, batch: Batch, outcomes: bytes) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import msgspec
 
+from libs.common.confirming import note
 from libs.common.contracts.events import Pseudonym, Revealed
 from libs.common.contracts.stitched import Erased
 from services.profile.folding import Folded, Known, ProjectionFault
@@ -69,8 +70,8 @@ async def write(driver: asyncpg.Connection, change: Change, folded: Folded, part
     reveals = [_reveal(position, partition, entry) for position, entry in change.reveals]
     await _copy(driver, "reveals", _REVEAL_COLUMNS, reveals)
     await _book(driver, folded.stored, folded.erased)
-    for erased in change.erased:
-        await _forget(driver, erased)
+    for workspace, erased in change.erased:
+        await note(driver, erased.request, workspace, await _forget(driver, erased), partition)
     await driver.execute(_ARRIVE, partition, change.position, change.clock)
 
 
@@ -116,8 +117,8 @@ async def _book(
         await driver.execute(_BOOK, list(workspaces), list(names), *counts)
 
 
-async def _forget(driver: asyncpg.Connection, erased: Erased) -> None:
-    """Drops all rows of the bindings and customers; their events are booked as erased instead of stored."""
+async def _forget(driver: asyncpg.Connection, erased: Erased) -> dict[str, int]:
+    """Drops all rows of the bindings and customers, and says how many; their events are booked as erased."""
     gone = {(row[0], row[1]): row[2] for row in await driver.fetch(_FORGET_EVENTS, erased.bindings)}
     await _book(driver, {source: -count for source, count in gone.items()}, gone)
     await driver.execute(
@@ -125,10 +126,11 @@ async def _forget(driver: asyncpg.Connection, erased: Erased) -> None:
         erased.bindings,
         erased.pseudonyms,
     )
-    await driver.execute("DELETE FROM bindings WHERE binding = ANY($1::bytea[])", erased.bindings)
+    fragments = await driver.execute("DELETE FROM bindings WHERE binding = ANY($1::bytea[])", erased.bindings)
     await driver.execute(
         "DELETE FROM aliases WHERE customer = ANY($1::bytea[]) OR winner = ANY($1::bytea[])", erased.customers
     )
+    return {"events": sum(gone.values()), "bindings": int(fragments.removeprefix("DELETE "))}
 
 
 def pack(pseudonyms: Sequence[Pseudonym]) -> bytes:

@@ -17,11 +17,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from libs.common.confirming import confirmations_table
 from libs.common.positions import positions_table
 
 metadata = MetaData()
 
 positions_table(metadata)
+
+confirmations_table(metadata)
 
 bindings = Table(
     "bindings",

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from fastapi import FastAPI
 
 from libs.common.clock import SystemClock
+from libs.common.confirming import Confirmer
 from libs.common.contracts.stitched import STITCHED
 from libs.common.eventlog.base import stitched_stream
 from libs.common.projection import ProjectionConsumer
@@ -30,7 +31,7 @@ async def _open(stack: AsyncExitStack) -> Consumers:
         )
         for partition in range(settings.partitions)
     ]
-    return Consumers(opened.log, running)
+    return Consumers(opened.log, running, [Confirmer(opened.log, opened.engine, "profile", SystemClock())])
 
 
 def create() -> FastAPI:
