@@ -30,6 +30,7 @@ from libs.common.contracts.events import (
     Tally,
 )
 from libs.common.contracts.registry import Registry
+from libs.common.contracts.segments import SEGMENTS, Cleared, Crossed, Segmented, SegmentFacts
 from libs.common.contracts.stitched import (
     STITCHED,
     Erased,
@@ -70,6 +71,11 @@ FACTS = Facts(
     [Refused(ID, "user_id limit 1", PSEUDONYMS[:1], [OTHER])],
     [ERASED],
 )
+SEGMENTED = Segmented(
+    Origin("log", 3, 3),
+    10,
+    [SegmentFacts(10, [Cleared("s1", "deleted")], [Crossed("s2", "erased", [ID])], [Crossed("s3", "event", [OTHER])])],
+)
 
 EXAMPLES: dict[str, tuple[Registry, Any]] = {
     "batch.1": (
@@ -99,6 +105,7 @@ EXAMPLES: dict[str, tuple[Registry, Any]] = {
     "segment_deleted.1": (EVENTS, SegmentDeleted("default", 4, "s1", "ana")),
     "stitched.1": (STITCHED, Stitched(Origin("log", 1, 1), 9, [EVENTS.encode(SOURCE_CREATED)], [FACTS])),
     "tick.1": (STITCHED, Tick(Origin("log", 2, 1), 10)),
+    "segmented.1": (SEGMENTS, SEGMENTED),
 }
 
 
@@ -115,7 +122,7 @@ def test_what_this_build_writes_is_the_golden_form(name: str) -> None:
 
 
 def test_every_version_of_every_type_has_a_golden_file() -> None:
-    known = {**EVENTS.versions, **STITCHED.versions}
+    known = {**EVENTS.versions, **STITCHED.versions, **SEGMENTS.versions}
     wanted = {f"{name}.{version}" for name, newest in known.items() for version in range(1, newest + 1)}
     assert wanted == {path.stem for path in GOLDEN.glob("*.hex") if not path.stem.startswith(("body", "fragment"))}
 

@@ -7,7 +7,7 @@ import pytest
 from libs.common import migrate
 from tests.postgres import PostgresServer
 
-SCHEMAS = {"ingest": "ingest", "identity": "identity", "profile": "profile", "privacy": "vault"}
+SCHEMAS = {"ingest": "ingest", "identity": "identity", "profile": "profile", "segments": "segments", "privacy": "vault"}
 
 
 @pytest.mark.parametrize("service", SCHEMAS)
