@@ -133,13 +133,15 @@ for _model in (AllOf, AnyOf, NoneOf):
 _conditions: TypeAdapter[Any] = TypeAdapter(Condition)
 
 
-def parse(given: Any) -> Any:
-    """The condition that a definition (decoded JSON) is. Raises InvalidDefinition."""
+def parse(given: Any, root: str = "") -> Any:
+    """The condition that a definition (decoded JSON) is; `root` is where it stands. Raises InvalidDefinition."""
     try:
         condition = _conditions.validate_python(given)
     except ValidationError as error:
-        raise InvalidDefinition("; ".join(list(dict.fromkeys(map(_say, error.errors())))[:5])) from None
-    _check(condition, "", 1, [0])
+        raise InvalidDefinition(
+            "; ".join(list(dict.fromkeys(_say(root, each) for each in error.errors()))[:5])
+        ) from None
+    _check(condition, root, 1, [0])
     return condition
 
 
@@ -157,14 +159,14 @@ def children(condition: Any) -> list[Any]:
     return []
 
 
-def _say(error: Any) -> str:
+def _say(root: str, error: Any) -> str:
     """A JSON pointer into what was given, and what would be right; never what was given."""
     # Tags name the chosen form, which is no place; what follows `value` names types that were tried.
     parts = [str(part) for part in error["loc"] if not str(part).startswith("<")]
     if "value" in parts:
         place = "/".join(parts[: parts.index("value") + 1])
-        return f"/{place}: is a text, a number, true, false, or a list of at most 100 of them"
-    return f"/{'/'.join(parts)}: {error['msg']}"
+        return f"{root}/{place}: is a text, a number, true, false, or a list of at most 100 of them"
+    return f"{'/'.join([root, *parts]) or '/'}: {error['msg']}"
 
 
 def _check(condition: Any, place: str, depth: int, seen: list[int]) -> None:
