@@ -54,7 +54,7 @@ class PostgresServer:
 
     async def fresh(self, service: str, schema: str) -> str:
         """The url of a new database with the service's schema at its newest migration."""
-        template, name = f"template_{service}", f"test_{os.getpid()}_{next(_numbers)}"
+        template, name = f"template_{service.replace('/', '_')}", f"test_{os.getpid()}_{next(_numbers)}"
         if service not in self.templates:
             await self._administer(f"CREATE DATABASE {template}")
             connection = await asyncpg.connect(host="127.0.0.1", port=self.port, user="postgres", database=template)

@@ -52,9 +52,9 @@ class Schema:
 
 
 def schemas(services: Iterable[str]) -> list[Schema]:
-    """All schemas of a stack. The vault is what privacy keeps today; its own schema in the main database is
-    empty until consents come to live there."""
-    own = [Schema(MAIN_DATABASE, name, None if name == "privacy" else name) for name in services]
+    """All schemas of a stack. What privacy folds from the log is in the main database, like everybody's; the vault,
+    which no log can give back, has a database of its own."""
+    own = [Schema(MAIN_DATABASE, name, "privacy/rights" if name == "privacy" else name) for name in services]
     return [*own, Schema(VAULT_DATABASE, VAULT_DATABASE, "privacy")]
 
 

@@ -28,9 +28,14 @@ from services.identity import tables as identity_tables
 from services.identity.processor import Identity
 from services.ingest import tables as ingest_tables
 from services.ingest.projection import IngestProjection
+from services.privacy.rights import tables as rights_tables
+from services.privacy.rights.following import RightsReplay, follow_people
 from services.profile import tables as profile_tables
 from services.profile.digest import decoders
 from services.profile.projection import ProfileProjection
+from services.segments import tables as segments_tables
+from services.segments.digest import decoders as segments_decoders
+from services.segments.processor import Segmenting
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,29 @@ def _profile(log: EventLog, vault: VaultClient) -> State:
     return State(profile_tables.metadata, lambda: decoders(vault), rebuild, frozenset({"horizon"}), confirming.KEPT)
 
 
+def _privacy(log: EventLog, _: VaultClient) -> State:
+    """People's decisions and who is whom; the vault itself is not rebuilt."""
+
+    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
+        return RightsReplay(follow_people(log, engine, partition))
+
+    return State(rights_tables.metadata, dict, rebuild, kept=rights_tables.KEPT, migrations="privacy/rights")
+
+
+def _segments(log: EventLog, vault: VaultClient) -> State:
+    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
+        return ProcessorReplay(ProcessorConsumer(log, partition, engine, Segmenting(vault, partition), SystemClock()))
+
+    moving = frozenset({"clock"})
+    return State(segments_tables.metadata, lambda: segments_decoders(vault), rebuild, moving, confirming.KEPT)
+
+
 REBUILT: Mapping[str, Callable[[EventLog, VaultClient], State]] = {
     "ingest": _ingest,
     "identity": _identity,
     "profile": _profile,
+    "segments": _segments,
+    "privacy": _privacy,
 }
 
 

@@ -9,9 +9,14 @@ from nats.aio.msg import Msg
 
 from libs.common.app import create_app
 from libs.common.contracts.vault import EVICT_SUBJECT, Evict
+from libs.common.eventlog.base import events_stream
 from services.privacy.gate import Gate
 from services.privacy.growth import grow
-from services.privacy.resources import PrivacyResources, open_vault
+from services.privacy.resources import PrivacyResources, open_recorder, open_rights, open_vault
+from services.privacy.rights import decisions
+from services.privacy.rights.receipts import ReceiptKey
+from services.privacy.rights.routes import router as rights_router
+from services.privacy.rights.standing import StandingServer
 from services.privacy.routes import router
 from services.privacy.server import VaultServer
 from services.privacy.settings import PrivacySettings
@@ -32,11 +37,23 @@ def create() -> FastAPI:
             await ring.reload(msgspec.msgpack.decode(message.data, type=Evict).workspace)
 
         await opened.nats.subscribe(EVICT_SUBJECT, cb=evict)
-        for work in (gate.watch(), grow(vault)):
+        rights = await open_rights(stack, settings)
+        recorder = await open_recorder(stack, settings, vault, opened.log, rights)
+        decided = Gate(
+            opened.log,
+            rights,
+            settings.partitions,
+            what="not all decisions are known",
+            consumer=decisions.NAME,
+            stream=events_stream,
+        )
+        await StandingServer(opened.nats, recorder.pool, decided.must_be_open).start()
+        for work in (gate.watch(), decided.watch(), grow(vault)):
             task = asyncio.create_task(work)
             stack.callback(task.cancel)
         await server.start()
         stack.push_async_callback(server.stop)
-        return PrivacyResources(settings, opened.engine, opened.nats, opened.log, vault, gate)
+        key = ReceiptKey(settings.vault_dir)
+        return PrivacyResources(settings, opened.engine, opened.nats, opened.log, vault, gate, decided, recorder, key)
 
-    return create_app("privacy", resources, [router], log_level=settings.log_level)
+    return create_app("privacy", resources, [router, rights_router], log_level=settings.log_level)

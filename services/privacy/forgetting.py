@@ -13,9 +13,13 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from libs.common.confirming import note
+from libs.common.contracts.events import EVENTS
 from libs.common.contracts.stitched import Erased, Stitched
 from libs.common.contracts.vault import Evict
+from libs.common.db import driver_connection
 from services.privacy import ledger, rows, store
+from services.privacy.binding import FOREVER
 from services.privacy.keyring import KeyChange, Keyring
 from services.privacy.keytree import KeyTree, Stale
 from services.privacy.ledger import Erasure
@@ -56,19 +60,11 @@ class Demand:
     request: str = ""
     bindings: frozenset[bytes] = frozenset()
     pseudonyms: frozenset[bytes] = frozenset()
+    suppressed_until: int = 0
 
 
 _envelopes = msgspec.msgpack.Decoder(_Envelope)
 _heads = msgspec.msgpack.Decoder(_Head)
-
-
-class _ErasureHead(msgspec.Struct, array_like=True):
-    workspace: str
-    appended_at: int
-    request: str
-
-
-_erasures = msgspec.msgpack.Decoder(_ErasureHead)
 
 
 def links_of(entry: Stitched) -> Iterator[tuple[str, bytes]]:
@@ -86,16 +82,17 @@ def demands_of(entry: Stitched) -> Iterator[Demand]:
         if not facts.erased and envelope.type != "erasure":
             continue
         workspace, position = _heads.decode(envelope.data).workspace, entry.origin.first + index
-        yield from (_demand(workspace, position, erased) for erased in facts.erased)
-        if envelope.type == "erasure":
-            request = _erasures.decode(envelope.data).request
-            if request not in {erased.request for erased in facts.erased}:
-                yield Demand(workspace, position, entry.clock, request)
+        asked = EVENTS.decode(data) if envelope.type == "erasure" else None
+        for erased in facts.erased:
+            until = FOREVER if asked is not None and asked.suppress else erased.at
+            yield _demand(workspace, position, erased, until)
+        if asked is not None and asked.request not in {erased.request for erased in facts.erased}:
+            yield Demand(workspace, position, entry.clock, asked.request)
 
 
-def _demand(workspace: str, position: int, erased: Erased) -> Demand:
+def _demand(workspace: str, position: int, erased: Erased, until: int) -> Demand:
     bindings, pseudonyms = frozenset(erased.bindings), frozenset(erased.pseudonyms)
-    return Demand(workspace, position, erased.at, erased.request, bindings, pseudonyms)
+    return Demand(workspace, position, erased.at, erased.request, bindings, pseudonyms, until)
 
 
 class Forgetting:
@@ -161,8 +158,19 @@ class Forgetting:
                 await self._ring.sweep(workspace)
             async with self._ring.engine.begin() as connection:
                 await ledger.note_wiped(connection, workspace, requests, self._ring.clock.now())
+                await self._confirm(connection, workspace, requests)
             self._swept.add(workspace)
             self._pending.pop(workspace, None)
+
+    async def _confirm(self, connection: AsyncConnection, workspace: str, requests: Sequence[str]) -> None:
+        """Only now is it true: the rows are gone and the keys are overwritten."""
+        driver = await driver_connection(connection)
+        partition = (await self._ring.load(connection, workspace)).partition
+        for request in requests:
+            found = await ledger.erasure(connection, workspace, request)
+            if found is not None:
+                counts = {"bindings": found[0].bindings, "identifiers": found[0].identifiers}
+                await note(driver, request, workspace, counts, partition)
 
     async def _unsettled(self) -> set[str]:
         if self._swept:
@@ -194,13 +202,13 @@ async def forget(change: KeyChange, demands: Sequence[Demand]) -> None:
 
 
 def _suppressions(tree: KeyTree, names: Mapping[bytes, IdentifierRow], demands: Sequence[Demand]) -> dict[bytes, int]:
-    """When each identifier was erased, by what is kept of it."""
+    """Until when each identifier is suppressed, by what is kept of it: its erasure, or for ever."""
     erased_at: dict[bytes, int] = {}
     for demand in demands:
         for pseudonym in demand.pseudonyms & names.keys():
             row = names[pseudonym]
             kept = tree.suppression(row.kind, open_identifier(tree, row))
-            erased_at[kept] = max(demand.at, erased_at.get(kept, 0))
+            erased_at[kept] = max(demand.suppressed_until, erased_at.get(kept, 0))
     return erased_at
 
 

@@ -1,10 +1,11 @@
-"""The vault opens only after it has applied the log up to where it ended when the process started.
+"""What must not answer too early: it opens after the log is applied up to where it ended when the process started.
 
 A vault restored from a backup is then as forgetful as the one that was lost before anybody asks it for a key,
-and one that does not know what the log names never opens.
+and one that does not know what the log names never opens. Nor are people's decisions told before all are known.
 """
 
 import asyncio
+from collections.abc import Callable
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,15 +21,25 @@ POLL_SECONDS = 0.1
 class Gate:
     """Closed until every partition is applied."""
 
-    def __init__(self, log: EventLog, engine: AsyncEngine, partitions: int) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        engine: AsyncEngine,
+        partitions: int,
+        *,
+        what: str = "the vault is closed",
+        consumer: str = NAME,
+        stream: Callable[[int], str] = stitched_stream,
+    ) -> None:
         self._log, self._engine, self._partitions = log, engine, partitions
+        self._what, self._consumer, self._stream = what, consumer, stream
         self._ends: dict[int, int] = {}
         self._reason = "it has not yet looked at the log"
 
     def must_be_open(self) -> None:
         """Raises Unavailable while closed."""
         if self._reason:
-            raise Unavailable(f"the vault is closed: {self._reason}")
+            raise Unavailable(f"{self._what}: {self._reason}")
 
     async def watch(self) -> None:
         """Opens the gate when it is time."""
@@ -45,10 +56,10 @@ class Gate:
     async def _missing(self) -> str:
         for partition in range(self._partitions):
             if partition not in self._ends:
-                self._ends[partition] = await self._log.end(stitched_stream(partition))
+                self._ends[partition] = await self._log.end(self._stream(partition))
             end = self._ends[partition]
             async with self._engine.connect() as connection:
-                position = (await read_position(connection, NAME, partition)).position
+                position = (await read_position(connection, self._consumer, partition)).position
             if position < end:
-                return f"privacy's worker has applied {position} of {end} of {stitched_stream(partition)}"
+                return f"privacy's worker has applied {position} of {end} of {self._stream(partition)}"
         return ""

@@ -13,3 +13,7 @@ class PrivacySettings(Settings):
     vault_database_url: str = Field(repr=False)
     vault_dir: Path
     suite: str = "intl-v1"
+    privacy_wait_seconds: float = 5.0
+    """How long a recorded decision may take until it is in force, before the answer is 503."""
+    privacy_erasure_delay_seconds: int = 7 * 86_400
+    """Between the confirmation of a deletion and its erasure, unless the confirmation says otherwise."""

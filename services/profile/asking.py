@@ -8,8 +8,8 @@ from fastapi import Depends, Query, Request
 
 from libs.common.auth import Caller, require
 from libs.common.errors import BadRequest, Forbidden
-from libs.common.purposes import PURPOSES, Decision, may_process
-from services.profile.resources import NO_RECORDS, ProfileResources, resources
+from libs.common.purposes import PURPOSES
+from services.profile.resources import ProfileResources, resources
 from services.profile.waiting import parse_at_least
 
 REVEALABLE = ("personal", "identifiers")
@@ -18,12 +18,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Ask:
-    """A permitted question. `allowed` says whether the purpose may see anything, and why not."""
+    """A question that the token permits; what of a customer it may see is decided per customer (permitting.py)."""
 
     opened: ProfileResources
     caller: Caller
     purpose: str
-    allowed: Decision
     partition: int
     as_of: int | None
     wanted: frozenset[str]
@@ -59,8 +58,7 @@ async def ask(
     if at_least is not None:
         await _wait(opened, partition, at_least)
     as_of = None if at is None else parse_moment(at)
-    allowed = may_process(purpose, NO_RECORDS)
-    return Ask(opened, caller, purpose, allowed, partition, as_of, _wanted(reveal))
+    return Ask(opened, caller, purpose, partition, as_of, _wanted(reveal))
 
 
 def same_workspace(opened: ProfileResources, caller: Caller) -> None:

@@ -1,6 +1,6 @@
 """Opens a customer's parts and says what the purpose, the token and the moment asked for may see of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -11,10 +11,12 @@ from libs.common.contracts.events import Pseudonym
 from libs.common.contracts.vault import LIVE, UNKNOWN
 from libs.common.errors import NotFound, TooLarge
 from libs.common.fragment import Fragment
+from libs.common.purposes import Decision
 from libs.common.vault_client import VaultFault
 from services.profile import answers, store, timeline
 from services.profile.asking import REVEALABLE, Ask
 from services.profile.locating import Customer
+from services.profile.permitting import permit
 from services.profile.queries import Horizon, Part
 from services.profile.revealing import note, reveal_identifiers
 from services.profile.schemas import Position, Profile, Timeline, Withheld
@@ -40,8 +42,18 @@ class Opened:
 
 async def profile(ask: Ask, customer: Customer) -> Profile:
     """The answer to one question about one customer. Raises NotFound when all of it is just being erased."""
-    if not ask.allowed.allowed:
-        return _profile(ask, customer, withheld=_all_withheld(ask, PARTS))
+    return (await profiles(ask, [customer]))[0]
+
+
+async def profiles(ask: Ask, customers: Sequence[Customer]) -> list[Profile]:
+    """As `profile`, for several customers, in order."""
+    decisions = await permit(ask, customers)
+    return [await _decided(ask, *each) for each in zip(customers, decisions, strict=True)]
+
+
+async def _decided(ask: Ask, customer: Customer, decision: Decision) -> Profile:
+    if not decision.allowed:
+        return _profile(ask, customer, withheld=_all_withheld(decision, PARTS))
     opened = await _open(ask, customer)
     summed = await _sum(ask, opened)
     pseudonyms = list(chain.from_iterable(store.unpack(part.pseudonyms) for part in opened.parts))
@@ -61,8 +73,9 @@ async def profile(ask: Ask, customer: Customer) -> Profile:
 
 async def events(ask: Ask, customer: Customer, before: Cursor, limit: int) -> Timeline:
     """A page of the customer's events, newest first; never after the moment asked for."""
-    if not ask.allowed.allowed:
-        return _timeline(ask, customer, [], None, _all_withheld(ask, ["timeline"]))
+    (decision,) = await permit(ask, [customer])
+    if not decision.allowed:
+        return _timeline(ask, customer, [], None, _all_withheld(decision, ["timeline"]))
     opened = await _open(ask, customer)
     lines = await _lines(ask, opened, min(before, _latest(ask)), limit + 1)
     page = lines[:limit]
@@ -130,8 +143,8 @@ async def _reveal(ask: Ask, customer: Customer, summed: Fragment, pseudonyms: li
     }
 
 
-def _all_withheld(ask: Ask, parts: list[str] | tuple[str, ...]) -> list[Withheld]:
-    return [Withheld(what=part, reason=ask.allowed.reason) for part in parts]
+def _all_withheld(decision: Decision, parts: Sequence[str]) -> list[Withheld]:
+    return [Withheld(what=part, reason=decision.reason) for part in parts]
 
 
 def _profile(ask: Ask, customer: Customer, **parts: Any) -> Profile:

@@ -1,24 +1,31 @@
 """What the profile API has open."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from asyncpg import Pool
 from fastapi import Request
 
 from libs.common.clock import Clock, SystemClock
+from libs.common.contracts.standing import Standing
 from libs.common.db import open_pool
 from libs.common.eventlog.base import EventLog
 from libs.common.resources import open_resources
+from libs.common.standing_client import StandingClient
 from libs.common.vault_client import VaultClient
 from services.profile.settings import ProfileSettings
 from services.profile.vault import Vault
 from services.profile.waiting import Arrivals
 
-NO_RECORDS: Mapping[str, bool] = {}
-"""Nobody's consents are recorded yet, so what stands on consent is denied."""
+
+class Standings(Protocol):
+    """What answering needs of privacy: over NATS (libs.common.standing_client), and in tests."""
+
+    async def standings(self, subjects: Sequence[Sequence[bytes]]) -> list[Standing]:
+        """Where each person, given by all pseudonyms, stands. Raises errors.Unavailable."""
+        ...
 
 
 @dataclass
@@ -29,6 +36,7 @@ class ProfileResources:
     pool: Pool
     log: EventLog
     vault: Vault
+    standings: Standings
     clock: Clock
     check: Callable[[], Awaitable[dict[str, Any]]]
     _arrivals: dict[int, Arrivals] = field(default_factory=dict)
@@ -54,7 +62,8 @@ async def open_profile(stack: AsyncExitStack) -> ProfileResources:
     opened = await open_resources(stack, settings, "profile", "profile")
     vault = VaultClient(opened.nats, settings.workspace, SystemClock())
     pool = await stack.enter_async_context(open_pool(settings.database_url, "profile", size=settings.profile_pool_size))
-    return ProfileResources(settings, pool, opened.log, vault, SystemClock(), opened.ready)
+    standings = StandingClient(opened.nats, settings.workspace)
+    return ProfileResources(settings, pool, opened.log, vault, standings, SystemClock(), opened.ready)
 
 
 def resources(request: Request) -> ProfileResources:

@@ -41,7 +41,7 @@ async def batch_get(asked: Asked, wanted: BatchGet) -> Profiles:
     """Several profiles, in the order asked for; ids that do not exist are listed, not an error."""
     ids = {text: locating.parse_customer(text) for text in wanted.customer_ids}
     found = await locating.by_ids(asked, list(ids.values()))
-    profiles = [await reading.profile(asked, found[key]) for key in ids.values() if key in found]
+    profiles = await reading.profiles(asked, [found[key] for key in ids.values() if key in found])
     return Profiles(profiles=profiles, missing=[text for text, key in ids.items() if key not in found])
 
 

@@ -9,7 +9,7 @@ class Withheld(BaseModel):
     """Something this caller does not see for this purpose."""
 
     what: str = Field(description="a part of the answer, such as `personal` or `metrics`")
-    reason: str = Field(description="`no_consent`, `consent_withdrawn`, `no_scope` or `not_asked`")
+    reason: str = Field(description="`no_consent`, `consent_withdrawn`, `restricted`, `no_scope` or `not_asked`")
 
 
 class Position(BaseModel):

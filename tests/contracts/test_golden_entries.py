@@ -93,7 +93,7 @@ EXAMPLES: dict[str, tuple[Registry, Any]] = {
     ),
     "source_created.1": (EVENTS, SOURCE_CREATED),
     "source_deleted.1": (EVENTS, SourceDeleted("default", 2, "src1")),
-    "erasure.1": (EVENTS, Erasure("default", 3, "r1", PSEUDONYMS)),
+    "erasure.2": (EVENTS, Erasure("default", 3, "r1", PSEUDONYMS, True)),
     "revealed.1": (EVENTS, Revealed("default", 4, "ana", ID, "service", ["name"])),
     "consents.1": (
         EVENTS,
@@ -107,11 +107,14 @@ EXAMPLES: dict[str, tuple[Registry, Any]] = {
     "tick.1": (STITCHED, Tick(Origin("log", 2, 1), 10)),
     "segmented.1": (SEGMENTS, SEGMENTED),
 }
+OLDER: dict[str, tuple[Registry, Any]] = {
+    "erasure.1": (EVENTS, Erasure("default", 3, "r1", PSEUDONYMS, False)),
+}
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@pytest.mark.parametrize("name", sorted(EXAMPLES | OLDER))
 def test_an_entry_written_by_an_earlier_build_reads_as_it_was_meant(name: str) -> None:
-    registry, expected = EXAMPLES[name]
+    registry, expected = (EXAMPLES | OLDER)[name]
     assert registry.decode(bytes.fromhex((GOLDEN / f"{name}.hex").read_text())) == expected
 
 

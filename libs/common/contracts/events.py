@@ -104,12 +104,16 @@ class SourceDeleted(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Erasure(msgspec.Struct, array_like=True, frozen=True):
-    """Forget the person behind `seeds`. Identity decides, at this position, which bindings that is."""
+    """Forget the person behind `seeds`. Identity decides, at this position, which bindings that is.
+
+    `suppress`: never process these identifiers again; otherwise newer events begin a new person.
+    """
 
     workspace: str
     appended_at: int
     request: str
     seeds: list[Pseudonym]
+    suppress: bool = False
 
 
 class Revealed(msgspec.Struct, array_like=True, frozen=True):
@@ -191,7 +195,7 @@ class SegmentDeleted(msgspec.Struct, array_like=True, frozen=True):
 EVENTS.register("batch", 1, Batch)
 EVENTS.register("source_created", 1, SourceCreated)
 EVENTS.register("source_deleted", 1, SourceDeleted)
-EVENTS.register("erasure", 1, Erasure)
+EVENTS.register("erasure", 2, Erasure, {1: lambda data: [*data, False]})
 EVENTS.register("revealed", 1, Revealed)
 EVENTS.register("consents", 1, Consents)
 EVENTS.register("restriction", 1, Restriction)

@@ -100,10 +100,10 @@ async def privacy(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
     (tmp_path / "public.pem").write_bytes(public)
-    url = await postgres.fresh("privacy", "vault")
+    url, rights = await postgres.fresh("privacy", "vault"), await postgres.fresh("privacy/rights", "privacy")
     environment = {
         "NATS_URL": own_nats.url,
-        "DATABASE_URL": url,
+        "DATABASE_URL": rights,
         "VAULT_DATABASE_URL": url,
         "VAULT_DIR": str(tmp_path / "vault"),
         "TOKEN_PUBLIC_KEY_FILE": str(tmp_path / "public.pem"),
@@ -167,7 +167,11 @@ async def test_after_a_restart_the_app_is_closed_until_the_worker_has_applied_th
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         async with running(worker.create()):
             assert (await until_ready(restarted))["vault"] == "open"
-    assert (await privacy.erasure(request)).json()["status"] == "erased"
+
+            async def erased() -> bool:
+                return bool((await privacy.erasure(request)).json()["status"] == "erased")
+
+            await eventually(erased)
 
 
 async def test_a_worker_whose_vault_is_not_the_logs_says_so_and_stops(privacy: Privacy) -> None:

@@ -103,7 +103,8 @@ async def open_api(tables: Tables, directory: Path) -> AsyncIterator[Api]:
     async def open_resources(stack: AsyncExitStack) -> ProfileResources:
         url = tables.engine.url.render_as_string(hide_password=False)
         pool = await stack.enter_async_context(open_pool(url, "profile"))
-        return ProfileResources(settings, pool, events_log, tables.world.vault, FixedClock(NOON), check)
+        world = tables.world
+        return ProfileResources(settings, pool, events_log, world.vault, world.standings, FixedClock(NOON), check)
 
     app = create_app("profile", open_resources, [router])
     async with AsyncExitStack() as stack:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from libs.common.contracts.body import EventBody, encode_body
 from libs.common.contracts.events import EVENTS, Batch, Binding, Erasure, Event, EventsEntry, Pseudonym, Revealed
+from libs.common.contracts.standing import Standing
 from libs.common.contracts.stitched import (
     DUPLICATE,
     FRESH,
@@ -92,6 +93,25 @@ class DictVault:
         return [known.get(pseudonym) for pseudonym in pseudonyms]
 
 
+@dataclass
+class DictStandings:
+    """Privacy in memory: what stands by pseudonym. `away` makes it not answer."""
+
+    consents: dict[bytes, dict[str, bool]] = field(default_factory=dict)
+    restricted: set[bytes] = field(default_factory=set)
+    away: bool = False
+
+    async def standings(self, subjects: Sequence[Sequence[bytes]]) -> list[Standing]:
+        if self.away:
+            raise Unavailable("privacy is away")
+        return [self._standing(subject) for subject in subjects]
+
+    def _standing(self, subject: Sequence[bytes]) -> Standing:
+        decisions = [each for pseudonym in subject for each in self.consents.get(pseudonym, {}).items()]
+        consents = {purpose: all(granted for name, granted in decisions if name == purpose) for purpose, _ in decisions}
+        return Standing(consents, not self.restricted.isdisjoint(subject))
+
+
 def ids(**values: str) -> tuple[Identifier, ...]:
     """Identifiers by kind: `ids(phone="+8613912345678")`."""
     return tuple(Identifier(kind, value) for kind, value in values.items())
@@ -130,6 +150,7 @@ class World:
     """Builds EVENTS entries and identity's facts about them, and keeps who belongs to whom."""
 
     vault: DictVault = field(default_factory=DictVault)
+    standings: DictStandings = field(default_factory=DictStandings)
     entries: list[tuple[bytes, Facts]] = field(default_factory=list)
     customers: dict[bytes, bytes] = field(default_factory=dict)
     pseudonyms: dict[bytes, list[bytes]] = field(default_factory=dict)
