@@ -75,16 +75,28 @@ def create_worker(
     """An app whose lifespan runs the consumers that `open_consumers` makes."""
 
     async def resources(stack: AsyncExitStack) -> Consumers:
-        gc.set_threshold(*GC_THRESHOLDS)
         consumers = await open_consumers(stack)
-        tasks = [asyncio.create_task(_watch(each)) for each in (*consumers.running, *consumers.reactors)]
-
-        async def stop() -> None:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-        stack.push_async_callback(stop)
+        await run_consumers(stack, consumers)
         return consumers
 
     return create_app(name, resources, log_level=log_level)
+
+
+async def run_consumers(stack: AsyncExitStack, consumers: Consumers) -> Callable[[], None]:
+    """Runs consumers until the stack closes. What it returns starts those anew that have stopped for good."""
+    gc.set_threshold(*GC_THRESHOLDS)
+    tasks = [asyncio.create_task(_watch(each)) for each in (*consumers.running, *consumers.reactors)]
+
+    async def stop() -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def again() -> None:
+        for each in (*consumers.running, *consumers.reactors):
+            if each.progress.error:
+                each.progress.error = ""
+                tasks.append(asyncio.create_task(_watch(each)))
+
+    stack.push_async_callback(stop)
+    return again

@@ -1,0 +1,26 @@
+"""What happens at every start of the consumer and after each of its batches."""
+
+import asyncio
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.insights import checking
+from services.insights.engine import Engine
+
+
+@dataclass
+class Following:
+    """Looks once whether the history is whole, and rests between batches: small inserts are dear."""
+
+    engine: Engine
+    database: AsyncEngine
+    rest_seconds: float
+    _looked: bool = False
+
+    async def settle(self) -> None:
+        """See ProjectionConsumer. Raises InsightsFault when rows are missing or too many."""
+        if not self._looked:
+            await checking.require_whole(self.engine, self.database)
+            self._looked = True
+        await asyncio.sleep(self.rest_seconds)
