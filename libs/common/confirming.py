@@ -21,7 +21,7 @@ from libs.common.eventlog.base import EventLog, events_stream
 
 TABLE = "confirmations"
 KEPT = (TABLE,)
-EXPECTED = ("identity", "privacy", "profile", "vault")
+EXPECTED = ("identity", "insights", "privacy", "profile", "segments", "vault")
 """Who must have confirmed before an erasure is complete: every service that keeps something of people."""
 
 POLL_SECONDS = 0.2

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from libs.common.contracts import standing
 from libs.common.contracts.vault import EVICT_SUBJECT, SUBJECT
-from libs.common.eventlog.base import events_stream, stitched_stream
+from libs.common.eventlog.base import events_stream, segments_stream, stitched_stream
 from libs.common.eventlog.jetstream import OLDEST_SERVER, inbox_of, subject_of
 from libs.devstack.credentials import Passwords
 from libs.devstack.errors import StackError
@@ -25,14 +25,17 @@ MAX_PAYLOAD = 4 * 1024 * 1024
 VAULT_OPERATIONS = {
     "ingest": ("workspace", "bind", "find", "day_key", "keys"),  # keys: a tail shows events' names
     "profile": ("workspace", "keys", "find", "reveal"),
+    "segments": ("workspace", "keys"),
+    "insights": ("workspace", "keys"),
     "privacy": ("workspace", "bind", "keys", "find", "reveal", "day_key"),
 }
 # profile: audit entries of reveals; all who keep something of people: that they erased it
-WRITES_EVENTS = frozenset({"ingest", "identity", "privacy", "profile"})
+WRITES_EVENTS = frozenset({"ingest", "identity", "insights", "privacy", "profile", "segments"})
 WRITES_STITCHED = frozenset({"identity"})
+WRITES_SEGMENTS = frozenset({"segments"})
 ASKS_STANDING = frozenset({"profile"})
 READS_EVENTS = frozenset({"ingest", "identity", "privacy"})
-READS_STITCHED = frozenset({"identity", "profile", "privacy"})
+READS_STITCHED = frozenset({"identity", "insights", "profile", "privacy", "segments"})
 
 
 def binary() -> Path:
@@ -87,9 +90,10 @@ def permissions(service: str, partitions: int) -> dict[str, object]:
     publish = [f"{SUBJECT}.{operation}" for operation in VAULT_OPERATIONS.get(service, ())]
     publish += [standing.SUBJECT] if service in ASKS_STANDING else []
     for partition in range(partitions):
-        events, stitched = events_stream(partition), stitched_stream(partition)
+        events, stitched, segments = events_stream(partition), stitched_stream(partition), segments_stream(partition)
         publish += [subject_of(events)] if service in WRITES_EVENTS else []
         publish += [subject_of(stitched)] if service in WRITES_STITCHED else []
+        publish += [subject_of(segments), *_reading(segments)] if service in WRITES_SEGMENTS else []
         publish += _reading(events) if service in READS_EVENTS | WRITES_EVENTS else []
         publish += _reading(stitched) if service in READS_STITCHED else []
     subscribe = [f"{inbox_of(service)}.>", EVICT_SUBJECT]

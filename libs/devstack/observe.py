@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from libs.common.eventlog.base import LogError, events_stream, stitched_stream
+from libs.common.eventlog.base import LogError, events_stream, segments_stream, stitched_stream
 from libs.common.eventlog.jetstream import JetStreamLog, connect
 from libs.devstack import nats
 from libs.devstack.stack import Stack
@@ -62,7 +62,7 @@ async def ask_all(stack: Stack, table: Sequence[Process]) -> dict[str, ProcessRe
 
 async def stream_ends(stack: Stack) -> dict[str, int]:
     """The last position of every stream. Raises LogError when the log does not answer."""
-    names = [name(p) for p in range(stack.partitions) for name in (events_stream, stitched_stream)]
+    names = [name(p) for p in range(stack.partitions) for name in (events_stream, stitched_stream, segments_stream)]
     async with connect(stack.nats_url(nats.OPERATOR), "wanliu") as client:
         log = JetStreamLog(client)
         return {name: await log.end(name) for name in names}

@@ -11,7 +11,7 @@ import sys
 import asyncpg
 
 from libs.common import migrate
-from libs.common.eventlog.base import LogUnavailable, events_stream, stitched_stream
+from libs.common.eventlog.base import LogUnavailable, events_stream, segments_stream, stitched_stream
 from libs.common.eventlog.jetstream import JetStreamLog, connect
 from libs.devstack import postgres
 from libs.devstack.errors import StackError
@@ -34,7 +34,7 @@ async def make_streams(operator_url: str, partitions: int) -> None:
     """The log's streams, where they are missing."""
     async with connect(operator_url, "wanliu provision", patience=ENGINE_WAIT_SECONDS) as client:
         log = JetStreamLog(client)
-        names = [name(p) for p in range(partitions) for name in (events_stream, stitched_stream)]
+        names = [name(p) for p in range(partitions) for name in (events_stream, stitched_stream, segments_stream)]
         await asyncio.gather(*(log.ensure(name) for name in names))
 
 

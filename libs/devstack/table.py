@@ -21,27 +21,35 @@ COMMON_ENVIRONMENT = (
     "WANLIU_LOG_LEVEL",
 )
 VAULT_ENVIRONMENT = ("WANLIU_VAULT_DATABASE_URL", "WANLIU_VAULT_DIR")
+INSIGHTS_ENVIRONMENT = ("WANLIU_INSIGHTS_DIR",)
 
 
 @dataclass(frozen=True)
 class Service:
-    """One service: its HTTP API on port base + `offset`, its worker ten above. `extra` = its pip extra."""
+    """One service: its HTTP API on port base + `offset`, its worker ten above. `extra` = its pip extra.
+
+    `volume` names the directory that it keeps files in; `alone` that one process serves and reads the log, because
+    only one may open those files.
+    """
 
     name: str
     offset: int
     extra: str | None = None
     environment: tuple[str, ...] = ()
+    volume: str | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True)
 class Process:
-    """One operating system process of a service: an ASGI app under uvicorn."""
+    """One operating system process of a service: an ASGI app under uvicorn. `serves` = it has an HTTP API."""
 
     name: str
     service: Service
     factory: str
     offset: int
     reads_log: bool
+    serves: bool
 
     @property
     def environment(self) -> tuple[str, ...]:
@@ -67,7 +75,9 @@ SERVICES: Sequence[Service] = (
     Service("ingest", 1, extra="ingest"),
     Service("identity", 2),
     Service("profile", 3),
-    Service("privacy", 6, environment=VAULT_ENVIRONMENT),
+    Service("segments", 4),
+    Service("insights", 5, extra="insights", environment=INSIGHTS_ENVIRONMENT, volume="insights", alone=True),
+    Service("privacy", 6, environment=VAULT_ENVIRONMENT, volume="vault"),
 )
 
 
@@ -77,9 +87,10 @@ def processes() -> list[Process]:
     return [process for service in ordered for process in _processes_of(service)]
 
 
-def _processes_of(service: Service) -> tuple[Process, Process]:
+def _processes_of(service: Service) -> tuple[Process, ...]:
     module = f"services.{service.name}"
-    return (
-        Process(f"{service.name}-worker", service, f"{module}.worker:create", service.offset + WORKER_OFFSET, True),
-        Process(service.name, service, f"{module}.app:create", service.offset, False),
-    )
+    app = Process(service.name, service, f"{module}.app:create", service.offset, service.alone, True)
+    if service.alone:
+        return (app,)
+    offset = service.offset + WORKER_OFFSET
+    return (Process(f"{service.name}-worker", service, f"{module}.worker:create", offset, True, False), app)

@@ -126,10 +126,15 @@ async def _load_partition(driver: asyncpg.Connection, state: State, partition: i
 async def _load_upcoming(driver: asyncpg.Connection, state: State, reach: Reach, partition: int, limit: int) -> None:
     for workspace in sorted(state.sweeps.keys() | reach.defined):
         after = b"" if workspace in reach.defined else state.sweeps[workspace]
-        rows = await driver.fetch(_UPCOMING, workspace, partition, after, limit)
-        state.upcoming[workspace] = [row[0] for row in rows]
-        if len(rows) < limit:
+        found = {row[0] for row in await driver.fetch(_UPCOMING, workspace, partition, after, limit)}
+        # Whoever is born in this batch may be older than the definition in it.
+        born = {customer for customer in reach.customers if customer > after}
+        if len(found) < limit:
             state.complete.add(workspace)
+        else:
+            last = max(found)
+            born = {customer for customer in born if customer <= last}
+        state.upcoming[workspace] = sorted(found | born)
 
 
 async def _load_customers(driver: asyncpg.Connection, state: State, customers: list[bytes]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, func, literal, select
+from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.segments.tables import aliases, bindings, clock, members, segments, sweeps
@@ -36,19 +36,19 @@ async def horizon(connection: AsyncConnection, partition: int) -> Horizon:
     return Horizon(row.position, row.at) if row else Horizon(0, 0)
 
 
-async def segments_of(connection: AsyncConnection, workspace: str) -> Sequence[Row[Any]]:
+async def segments_of(connection: AsyncConnection, workspace: str) -> Sequence[Any]:
     """All definitions with their counts."""
     wanted = select(*_defined).where(segments.c.workspace == workspace).order_by(segments.c.segment)
     return (await connection.execute(wanted)).all()
 
 
-async def segment_of(connection: AsyncConnection, workspace: str, segment: str) -> Row[Any] | None:
+async def segment_of(connection: AsyncConnection, workspace: str, segment: str) -> Any:
     """One definition with its count."""
     mine = (segments.c.workspace == workspace) & (segments.c.segment == segment)
     return (await connection.execute(select(*_defined).where(mine))).one_or_none()
 
 
-async def members_of(connection: AsyncConnection, segment: str, after: bytes, limit: int) -> Sequence[Row[Any]]:
+async def members_of(connection: AsyncConnection, segment: str, after: bytes, limit: int) -> Sequence[Any]:
     """Members with greater ids than `after`, by id."""
     wanted = select(members.c.customer, members.c.since, members.c.reason)
     page = wanted.where((members.c.segment == segment) & (members.c.customer > after))
@@ -64,7 +64,7 @@ async def live_customer(connection: AsyncConnection, workspace: str, customer: b
     return None if found is None else now
 
 
-async def memberships(connection: AsyncConnection, workspace: str, customer: bytes, purpose: str) -> Sequence[Row[Any]]:
+async def memberships(connection: AsyncConnection, workspace: str, customer: bytes, purpose: str) -> Sequence[Any]:
     """The customer's segments of a purpose, by id."""
     wanted = (
         select(segments.c.segment, segments.c.name, members.c.since, members.c.reason)

@@ -60,7 +60,7 @@ class SegmentsResources:
             raise BadRequest(f"the workspace lives in partition {await self.partition()}, not in {partition}")
         try:
             async with asyncio.timeout(WAIT_SECONDS):
-                while not await self._has(partition, position):
+                while not await self._has(partition, position):  # noqa: ASYNC110 - another process applies it
                     await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
             raise Unavailable(f"{at_least} of EVENTS was not applied within {WAIT_SECONDS:g} s: ask again") from None

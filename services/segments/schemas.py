@@ -11,9 +11,7 @@ class Define(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    purpose: Annotated[
-        str, Field(description="what membership is used for; entering needs the customer's leave for it")
-    ]
+    purpose: Annotated[str, Field(description="what membership is used for; to enter, it must be allowed")]
     definition: dict[str, Any]
 
 
