@@ -24,6 +24,7 @@ FUTURE = 300 * SECOND
 WINDOW_ROWS = 2_000
 MAX_ERRORS = 1_000
 MAX_ROW_CHARACTERS = 65_536
+SAMPLE_BYTES = 65_536
 GRANTED = frozenset({"granted", "grant", "true", "yes", "1", "同意", "授权"})
 WITHDRAWN = frozenset({"withdrawn", "withdraw", "denied", "false", "no", "0", "撤回", "拒绝", "不同意"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -165,30 +166,37 @@ def _parsed(text: str) -> Iterator[list[str]]:
 
 
 class _Decoder:
-    """UTF-8; GB18030 from the first bytes on that are not, if nothing but ASCII came before them."""
+    """UTF-8, or GB18030 when what follows the first byte beyond ASCII is no UTF-8.
+
+    Two bytes can be both, so it looks at SAMPLE_BYTES, or all there are, before it decides.
+    """
 
     def __init__(self) -> None:
-        self._decoder: codecs.IncrementalDecoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._decided, self._pending = False, b""
+        self._held = b""
+        self._decoder: codecs.IncrementalDecoder | None = None
 
     def decode(self, chunk: bytes, *, final: bool = False) -> str:
-        """The text so far. Raises BadRequest."""
-        whole = self._pending + chunk
-        try:
-            text = self._decoder.decode(chunk, final)
-        except UnicodeDecodeError:
-            if self._decided:
-                raise BadRequest("the text is neither UTF-8 nor GB18030") from None
-            self._decided, self._decoder = True, codecs.getincrementaldecoder("gb18030")()
-            self._pending = b""
-            return self._again(whole, final)
-        self._decided = self._decided or not text.isascii()
-        state = self._decoder.getstate()[0]
-        self._pending = b"" if self._decided else bytes(state)
-        return text
+        """The text that is certain so far. Raises BadRequest."""
+        if self._decoder is not None:
+            return self._decode(self._decoder, chunk, final)
+        self._held += chunk
+        if self._held.isascii():
+            text, self._held = self._held.decode("ascii"), b""
+            return text
+        if len(self._held) < SAMPLE_BYTES and not final:
+            return ""
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig" if self._is_utf8(final) else "gb18030")()
+        return self._decode(self._decoder, self._held, final)
 
-    def _again(self, whole: bytes, final: bool) -> str:
+    def _is_utf8(self, final: bool) -> bool:
         try:
-            return self._decoder.decode(whole, final)
+            codecs.getincrementaldecoder("utf-8")().decode(self._held, final)
+        except UnicodeDecodeError:
+            return False
+        return True
+
+    def _decode(self, decoder: codecs.IncrementalDecoder, chunk: bytes, final: bool) -> str:
+        try:
+            return decoder.decode(chunk, final)
         except UnicodeDecodeError:
             raise BadRequest("the text is neither UTF-8 nor GB18030") from None

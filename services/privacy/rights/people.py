@@ -33,7 +33,7 @@ UPDATE bindings SET customer = n.customer FROM unnest($1::bytea[], $2::bytea[]) 
 WHERE bindings.binding = n.binding
 """
 _COUNT = """
-UPDATE bindings SET events = events + n.events FROM unnest($1::bytea[], $2::bigint[]) AS n (binding, events)
+UPDATE bindings SET events = bindings.events + n.events FROM unnest($1::bytea[], $2::bigint[]) AS n (binding, events)
 WHERE bindings.binding = n.binding
 """
 _ERASE = """
