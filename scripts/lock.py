@@ -22,6 +22,7 @@ LOCKS: dict[str, tuple[str, ...]] = {
     "requirements-check.lock": ("--group", "schemas"),
     "deploy/image/base.lock": (),
     "deploy/image/ingest.lock": ("--extra", "ingest"),
+    "deploy/image/insights.lock": ("--extra", "insights"),
 }
 MARK = "# made from pyproject.toml dependencies, sha256 "
 UV = (

@@ -32,6 +32,11 @@ class Layout:
         return self.root / "vault"
 
     @property
+    def insights(self) -> Path:
+        """The embedded ClickHouse's event history; one process opens it."""
+        return self.root / "insights"
+
+    @property
     def secrets(self) -> Path:
         """Passwords and the token signing key."""
         return self.root / "secrets"
@@ -70,5 +75,5 @@ class Layout:
         PostgreSQL may have to run as another user than the rest (see privileges.py)."""
         self.root.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o711)
-        for room in (self.nats, self.vault, self.secrets, self.logs):
+        for room in (self.nats, self.vault, self.insights, self.secrets, self.logs):
             room.mkdir(mode=0o700, exist_ok=True)

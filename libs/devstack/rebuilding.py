@@ -4,6 +4,7 @@ What is rebuilt runs here, in the command's process, as the service's own databa
 vault is not in the list: it is the one state that the log cannot give back, and forgetting depends on that.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from libs.common.processor import ProcessorConsumer, ProcessorReplay
 from libs.common.projection import ProjectionConsumer
 from libs.common.replay import Rebuild, Replayed, replay
 from libs.common.vault_client import VaultClient
+from libs.devstack.asking import ASKED, digest_by_asking, replay_by_asking
 from libs.devstack.errors import StackError
 from libs.devstack.stack import Stack
 from services.identity import tables as identity_tables
@@ -110,13 +112,15 @@ REBUILT: Mapping[str, Callable[[EventLog, VaultClient], State]] = {
 @asynccontextmanager
 async def _state(stack: Stack, service: str) -> AsyncIterator[State]:
     if service not in REBUILT:
-        raise StackError(f"{service!r} keeps nothing that the log gives back; {', '.join(REBUILT)} do")
+        raise StackError(f"{service!r} keeps nothing that the log gives back; {', '.join((*REBUILT, *ASKED))} do")
     async with connect(stack.nats_url(service), "wanliu") as client:
         yield REBUILT[service](JetStreamLog(client), VaultClient(client, stack.workspace, SystemClock()))
 
 
 async def digest_of(stack: Stack, service: str) -> str:
     """The canonical hash of a service's (decrypted) state, in one snapshot; ticks do not change it."""
+    if service in ASKED:
+        return await asyncio.to_thread(digest_by_asking, stack, service)
     async with (
         _state(stack, service) as state,
         open_engine(stack.postgres.url(service), service) as engine,
@@ -128,6 +132,8 @@ async def digest_of(stack: Stack, service: str) -> str:
 
 async def replay_of(stack: Stack, service: str) -> Replayed:
     """Rebuilds a service from the log beside its live state, and swaps."""
+    if service in ASKED:
+        return await asyncio.to_thread(replay_by_asking, stack, service)
     async with _state(stack, service) as state:
 
         def rebuilds(engine: AsyncEngine) -> Sequence[Rebuild]:

@@ -1,13 +1,13 @@
 """The accounting of principle 5: every event that a source sent is stored, duplicate, rejected, suppressed,
 erased, or on its way; nothing else, nothing twice.
 
-Three services count independently, each at its own position of the log. One snapshot of their tables gives the
+Four services count independently, each at its own position of the log. One snapshot of their tables gives the
 counts and positions together; what lies between two positions is in flight and is counted from the log
 itself. So the equations must hold exactly at any moment, under any load:
 
     received                 = accepted + rejected + duplicate + suppressed          (ingest)
     accepted, less in flight = fresh + duplicate + suppressed                        (identity)
-    fresh,    less in flight = stored + erased                                       (profile)
+    fresh,    less in flight = stored + erased                                       (profile, insights)
 """
 
 from collections import Counter
@@ -29,8 +29,10 @@ COUNTS = {
         FROM ingest.accounting WHERE workspace = $1 GROUP BY source""",
     "identity": "SELECT source, fresh, duplicate, suppressed FROM identity.accounting WHERE workspace = $1",
     "profile": "SELECT source, stored, erased FROM profile.accounting WHERE workspace = $1",
+    "insights": "SELECT source, stored, erased FROM insights.accounting WHERE workspace = $1",
     "names": "SELECT source, name FROM ingest.sources WHERE workspace = $1",
 }
+READERS = ("ingest", "identity", "profile", "insights")
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,10 @@ class Account:
     ingest: Mapping[str, int]
     identity: Mapping[str, int]
     profile: Mapping[str, int]
+    insights: Mapping[str, int]
     to_identity: int
     to_profile: int
+    to_insights: int
     faults: list[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,11 +66,13 @@ class Account:
         ingest, identity, profile = self.ingest, self.identity, self.profile
         decided = identity["fresh"] + identity["duplicate"] + identity["suppressed"]
         kept = profile["stored"] + profile["erased"]
+        held = self.insights["stored"] + self.insights["erased"]
         taken = ingest["accepted"] + ingest["rejected"] + ingest["duplicate"] + ingest["suppressed"]
         equations = (
             ("ingest received", ingest["received"], "and accounts for", taken),
             ("identity was given", ingest["accepted"] - self.to_identity, "and decided about", decided),
             ("profile was given", identity["fresh"] - self.to_profile, "and keeps or erased", kept),
+            ("insights was given", identity["fresh"] - self.to_insights, "and keeps or erased", held),
         )
         return [
             f"{left} {a} events {right} {b}: {abs(a - b)} {'missing' if a > b else 'too many'}"
@@ -103,6 +109,7 @@ class Account:
                 "ingest": dict(self.ingest),
                 "identity": dict(self.identity),
                 "profile": dict(self.profile),
+                "insights": dict(self.insights),
             },
         }
 
@@ -118,15 +125,19 @@ async def reconcile_all(stack: Stack) -> list[Account]:
     snapshot = await _snapshot(stack)
     to_identity: Counter[str] = Counter()
     to_profile: Counter[str] = Counter()
+    to_insights: Counter[str] = Counter()
     async with connect(stack.nats_url(OPERATOR), "wanliu reconcile") as client:
         log = JetStreamLog(client)
         for partition in range(stack.partitions):
-            at = {name: snapshot.positions.get((name, partition), (0, 0)) for name in ("ingest", "identity", "profile")}
+            at = {name: snapshot.positions.get((name, partition), (0, 0)) for name in READERS}
             ingested, (decided, published), folded = at["ingest"][0], at["identity"], at["profile"][0]
             to_identity.update(await accepted_between(log, partition, decided, ingested, stack.workspace))
             to_profile.update(await fresh_between(log, partition, folded, published, stack.workspace))
+            told = at["insights"][0]
+            to_insights.update(await fresh_between(log, partition, told, published, stack.workspace))
     accounts = [
-        _account(source, snapshot, to_identity[source], to_profile[source]) for source in _sources(snapshot.counts)
+        _account(source, snapshot, to_identity[source], to_profile[source], to_insights[source])
+        for source in _sources(snapshot.counts)
     ]
     return sorted(accounts, key=lambda account: account.name)
 
@@ -147,7 +158,7 @@ async def _snapshot(stack: Stack) -> _Snapshot:
 async def _positions(connection: asyncpg.Connection) -> dict[tuple[str, int], tuple[int, int]]:
     rows = [
         row
-        for schema in ("ingest", "identity", "profile")
+        for schema in READERS
         for row in await connection.fetch(
             f"SELECT '{schema}' AS service, partition, position, out_position FROM {schema}.positions"  # noqa: S608 - ours
         )
@@ -159,7 +170,7 @@ def _sources(counts: Mapping[str, Mapping[str, object]]) -> list[str]:
     return sorted({source for by_source in counts.values() for source in by_source})
 
 
-def _account(source: str, snapshot: _Snapshot, to_identity: int, to_profile: int) -> Account:
+def _account(source: str, snapshot: _Snapshot, to_identity: int, to_profile: int, to_insights: int) -> Account:
     def of(service: str, *names: str) -> dict[str, int]:
         row = snapshot.counts[service].get(source, {})
         return {name: int(row.get(name, 0)) for name in names}
@@ -170,6 +181,8 @@ def _account(source: str, snapshot: _Snapshot, to_identity: int, to_profile: int
         of("ingest", "received", "accepted", "rejected", "duplicate", "suppressed"),
         of("identity", "fresh", "duplicate", "suppressed"),
         of("profile", "stored", "erased"),
+        of("insights", "stored", "erased"),
         to_identity,
         to_profile,
+        to_insights,
     )

@@ -76,6 +76,7 @@ class Stack:
             "WANLIU_DATABASE_URL": self.postgres.url(service),
             "WANLIU_VAULT_DATABASE_URL": self.postgres.url(VAULT_DATABASE, VAULT_DATABASE),
             "WANLIU_VAULT_DIR": str(self.layout.vault),
+            "WANLIU_INSIGHTS_DIR": str(self.layout.insights),
             "WANLIU_TOKEN_PUBLIC_KEY_FILE": str(self.layout.token_public_key),
             "WANLIU_PARTITIONS": str(self.partitions),
             "WANLIU_WORKSPACE": self.workspace,

@@ -43,7 +43,7 @@ FROM (
     )
 ) WHERE sign != 0 AND at >= {{{{start:Int64}}}}
 GROUP BY channel, medium, source, campaign ORDER BY channel, medium, source, campaign
-"""
+"""  # noqa: S608 - constants
 _NOTHING = "(toInt64(-9000000000000000000), toUInt64(0), toUInt32(0), 'direct', '', '', '')"
 
 
@@ -112,7 +112,7 @@ def last_touch(client: Client, scope: Scope, window: int) -> list[Credited]:
     """Each order, and each refund, to the customer's last touch at most `window` microseconds before it."""
     text = _LAST_TOUCH.format(database=scope.database, nothing=_NOTHING)
     rows = client.query(text, parameters=scope.parameters(window=window)).result_rows
-    return [Credited(*row[:6], _revenue(row[6])) for row in rows]
+    return [Credited(row[0], row[1], row[2], row[3], row[4], row[5], _revenue(row[6])) for row in rows]
 
 
 def _sums(row: Any) -> Sums:

@@ -24,7 +24,8 @@ async def channels(asked: Ask, by_day: bool) -> Channels:
     def question(client: Client, scope: Scope) -> tuple[list[Cell], Sums]:
         return queries.channels(client, scope, by_day), queries.total(client, scope)
 
-    (cells, total), standing = await _answer(asked, question, ([], EMPTY))
+    nothing: tuple[list[Cell], Sums] = ([], EMPTY)
+    (cells, total), standing = await _answer(asked, question, nothing)
     return Channels(
         **_common(asked), cells=[_cell(asked, cell) for cell in cells], total=_figures(total), position=standing
     )
@@ -36,7 +37,8 @@ async def last_touch(asked: Ask, window_days: int) -> Attribution:
     def question(client: Client, scope: Scope) -> tuple[list[Credited], Sums]:
         return queries.last_touch(client, scope, window_days * DAY), queries.total(client, scope)
 
-    (credits, total), standing = await _answer(asked, question, ([], EMPTY))
+    nothing: tuple[list[Credited], Sums] = ([], EMPTY)
+    (credits, total), standing = await _answer(asked, question, nothing)
     _must_reconcile(credits, total)
     return Attribution(
         **_common(asked),

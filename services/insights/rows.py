@@ -112,9 +112,10 @@ def _gather_events(change: Change, entry: int, position: int, batch: Batch, outc
 
 
 def _gather_links(change: Change, partition: int, entry: int, seq: int, facts: Facts) -> int:
-    linked = [(each.binding, each.customer, 0) for each in (*facts.linked, *facts.moved)]
+    linked = [(each.binding, each.customer, 0) for each in facts.linked]
+    moved = [(each.binding, each.customer, 0) for each in facts.moved]
     gone = [(binding, NOBODY, 1) for erased in facts.erased for binding in erased.bindings]
-    for binding, customer, erased in (*linked, *gone):
+    for binding, customer, erased in (*linked, *moved, *gone):
         change.links.append(Link(partition, entry, seq, binding, customer, erased))
         seq += 1
     return seq
@@ -164,12 +165,24 @@ def _row(partition: int, arrived: Arrived, binding: bytes, source: str, body: Ev
     sign = revenue_sign(name) if body.money else 0
     minor = 0 if body.money is None or not sign else body.money.minor if sign > 0 else -abs(body.money.minor)
     return Row(
-        *(partition, arrived.entry, arrived.position, arrived.idx, arrived.batch.workspace, binding),
-        *(effective_time(event.occurred_at, event.received_at), event.received_at, source),
-        *(_text(body.channel), _text(body.medium)),
-        *(_text(body.campaign.get("source", "")), _text(body.campaign.get("name", ""))),
-        *(_text(body.type), _text(name), sign, minor),
-        body.money.currency if body.money and sign else "",
+        partition=partition,
+        entry=arrived.entry,
+        position=arrived.position,
+        idx=arrived.idx,
+        workspace=arrived.batch.workspace,
+        binding=binding,
+        at=effective_time(event.occurred_at, event.received_at),
+        received_at=event.received_at,
+        source=source,
+        channel=_text(body.channel),
+        medium=_text(body.medium),
+        campaign_source=_text(body.campaign.get("source", "")),
+        campaign=_text(body.campaign.get("name", "")),
+        type=_text(body.type),
+        event=_text(name),
+        sign=sign,
+        minor=minor,
+        currency=body.money.currency if body.money and sign else "",
     )
 
 

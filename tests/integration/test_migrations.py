@@ -12,6 +12,7 @@ SCHEMAS = {
     "identity": "identity",
     "profile": "profile",
     "segments": "segments",
+    "insights": "insights",
     "privacy": "vault",
     "privacy/rights": "privacy",
 }

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from libs.devstack.commands.common import DEFAULT_DATA, AsJson, Data, console, messages, open_stack, print_json
 
-Service = Annotated[str, typer.Argument(help="ingest, identity or profile")]
+Service = Annotated[str, typer.Argument(help="such as profile or insights")]
 
 
 def digest(service: Service, data: Data = DEFAULT_DATA, as_json: AsJson = False) -> None:

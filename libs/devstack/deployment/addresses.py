@@ -11,7 +11,9 @@ IMAGE = "wanliu"
 NATS_IMAGE, POSTGRES_IMAGE = "nats:2.15", "postgres:18"
 NATS_PORT, POSTGRES_PORT = 4222, 5432
 PORT_BASE = 8100
-VAULT_DIR, TOKEN_PUBLIC_KEY = "/var/lib/wanliu/vault", "/run/secrets/token_public.pem"
+DIRECTORIES = {"vault": "/var/lib/wanliu/vault", "insights": "/var/lib/wanliu/insights"}
+"""Where each volume is mounted."""
+TOKEN_PUBLIC_KEY = "/run/secrets/token_public.pem"  # noqa: S105 - a path
 USER_ID = 10001
 SETTINGS = {"WANLIU_PARTITIONS": "1", "WANLIU_WORKSPACE": "default", "WANLIU_LOG_LEVEL": "INFO"}
 
@@ -59,7 +61,8 @@ def environment(process: Process, refer: Refer) -> Mapping[str, str]:
         "WANLIU_NATS_URL": f"nats://{service}:{refer(password_variable('nats', service))}@nats:{NATS_PORT}",
         "WANLIU_DATABASE_URL": _database(service, MAIN_DATABASE, refer),
         "WANLIU_VAULT_DATABASE_URL": _database(VAULT_DATABASE, VAULT_DATABASE, refer),
-        "WANLIU_VAULT_DIR": VAULT_DIR,
+        "WANLIU_VAULT_DIR": DIRECTORIES["vault"],
+        "WANLIU_INSIGHTS_DIR": DIRECTORIES["insights"],
         "WANLIU_TOKEN_PUBLIC_KEY_FILE": TOKEN_PUBLIC_KEY,
         **SETTINGS,
     }

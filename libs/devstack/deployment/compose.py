@@ -3,7 +3,7 @@
 from typing import Any
 
 from libs.devstack.deployment import addresses
-from libs.devstack.deployment.addresses import NATS_IMAGE, POSTGRES_IMAGE, TOKEN_PUBLIC_KEY, VAULT_DIR
+from libs.devstack.deployment.addresses import DIRECTORIES, NATS_IMAGE, POSTGRES_IMAGE, TOKEN_PUBLIC_KEY
 from libs.devstack.provision import password_variable
 from libs.devstack.table import HOST, Process, processes
 
@@ -27,7 +27,7 @@ def document() -> dict[str, Any]:
             "provision": _provision(),
             **{process.name: _process(process) for process in processes()},
         },
-        "volumes": {"nats": {}, "postgres": {}, "vault": {}},
+        "volumes": {"nats": {}, "postgres": {}, **{name: {} for name in DIRECTORIES}},
         "secrets": {"token_public.pem": {"file": "./deploy/secrets/token_public.pem"}},
     }
 
@@ -100,10 +100,10 @@ def _process(process: Process) -> dict[str, Any]:
             "start_period": "30s",
         },
     }
-    if not process.reads_log:
+    if process.serves:
         service["ports"] = [f"{HOST}:{port}:{port}"]
-    if process.service.environment:
-        service["volumes"] = [f"vault:{VAULT_DIR}"]
+    if volume := process.service.volume:
+        service["volumes"] = [f"{volume}:{DIRECTORIES[volume]}"]
     return service
 
 

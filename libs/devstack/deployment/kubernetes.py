@@ -1,18 +1,21 @@
 """deploy/k8s/base/processes.yaml: a Deployment per process and a Service per API.
 
-A service with a volume (the vault's key files) becomes one StatefulSet whose app and worker share it. Engines,
+A service with a volume (the vault's key files, the history of insights) becomes one StatefulSet whose processes
+share it. Engines,
 the provision job, network policies and the kustomization are plain files beside it.
 """
 
 from typing import Any
 
 from libs.devstack.deployment import addresses
-from libs.devstack.deployment.addresses import TOKEN_PUBLIC_KEY, USER_ID, VAULT_DIR
+from libs.devstack.deployment.addresses import DIRECTORIES, TOKEN_PUBLIC_KEY, USER_ID
 from libs.devstack.table import SERVICES, Process, Service, processes
 
 PASSWORDS, TOKEN_KEY = "wanliu-passwords", "wanliu-token"
 PART_OF = {"app.kubernetes.io/part-of": "wanliu"}
 RESOURCES = {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "768Mi"}}
+LARGE = {"requests": {"cpu": "500m", "memory": "1Gi"}, "limits": {"memory": "4Gi"}}
+"""Of a process with an engine inside."""
 GRACE_SECONDS = 20
 
 
@@ -21,8 +24,11 @@ def documents() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for service in SERVICES:
         own = [process for process in processes() if process.service == service]
-        found += [_stateful(service, own)] if service.environment else [_deployment(process) for process in own]
-        found += [_service(process) for process in own if not process.reads_log]
+        if service.volume:
+            found.append(_stateful(service, service.volume, own))
+        else:
+            found += [_deployment(process) for process in own]
+        found += [_service(process) for process in own if process.serves]
     return found
 
 
@@ -44,10 +50,10 @@ def _deployment(process: Process) -> dict[str, Any]:
     }
 
 
-def _stateful(service: Service, own: list[Process]) -> dict[str, Any]:
+def _stateful(service: Service, volume: str, own: list[Process]) -> dict[str, Any]:
     labels = _labels(service.name)
     claim = {
-        "metadata": {"name": "vault"},
+        "metadata": {"name": volume},
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     }
     return {
@@ -83,18 +89,18 @@ def _pod(own: list[Process]) -> dict[str, Any]:
 def _container(process: Process) -> dict[str, Any]:
     port = addresses.port(process)
     mounts = [{"name": "token", "mountPath": TOKEN_PUBLIC_KEY, "subPath": "token_public.pem", "readOnly": True}]
-    if process.service.environment:
-        mounts.append({"name": "vault", "mountPath": VAULT_DIR})
+    if volume := process.service.volume:
+        mounts.append({"name": volume, "mountPath": DIRECTORIES[volume]})
     return {
         "name": process.name,
         "image": addresses.image(process.service.extra),
         "command": addresses.command(process),
         "env": _environment(process),
-        "ports": [{"name": "http" if not process.reads_log else "worker", "containerPort": port}],
+        "ports": [{"name": "http" if process.serves else "worker", "containerPort": port}],
         "startupProbe": {**_probe("/healthz", port), "periodSeconds": 2, "failureThreshold": 60},
         "livenessProbe": {**_probe("/healthz", port), "periodSeconds": 10, "failureThreshold": 6},
         "readinessProbe": {**_probe("/readyz", port), "periodSeconds": 5, "timeoutSeconds": 5},
-        "resources": RESOURCES,
+        "resources": LARGE if process.service.alone else RESOURCES,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

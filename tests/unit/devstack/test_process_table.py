@@ -9,7 +9,7 @@ from libs.devstack.errors import StackError
 from libs.devstack.layout import Layout
 from libs.devstack.provision import SERVICE_NAMES
 from libs.devstack.stack import Stack
-from libs.devstack.table import processes
+from libs.devstack.table import SERVICES, processes
 
 
 @pytest.fixture
@@ -33,11 +33,17 @@ def test_only_privacy_is_told_where_the_vault_is(stack: Stack) -> None:
 
 def test_ports_are_the_documented_offsets(stack: Stack) -> None:
     ports = stack.ports()
-    assert {name: ports[name] - 9000 for name in ("ingest", "identity", "profile", "privacy", "nats", "postgres")} == {
-        **{"ingest": 1, "identity": 2, "profile": 3, "privacy": 6},
-        **{"nats": 90, "postgres": 91},
-    }
-    assert all(ports[f"{name}-worker"] == ports[name] + 10 for name in SERVICE_NAMES)
+    offsets = {"ingest": 1, "identity": 2, "profile": 3, "segments": 4, "insights": 5, "privacy": 6}
+    offsets |= {"nats": 90, "postgres": 91}
+    assert {name: ports[name] - 9000 for name in offsets} == offsets
+    workers = {service.name for service in SERVICES if not service.alone}
+    assert {f"{name}-worker" for name in workers} == {name for name in ports if name.endswith("-worker")}
+    assert all(ports[f"{name}-worker"] == ports[name] + 10 for name in workers)
+
+
+def test_the_only_owner_of_files_serves_and_reads_the_log_in_one_process(stack: Stack) -> None:
+    alone = [process for process in processes() if process.service.name == "insights"]
+    assert [(process.name, process.serves, process.reads_log) for process in alone] == [("insights", True, True)]
 
 
 def test_no_process_logs_requests(stack: Stack) -> None:
