@@ -3,9 +3,9 @@
 import pytest
 
 from libs.common.contracts.stitched import Merged
-from libs.common.positions import Position
-from services.segments import folding
-from tests.integration.profile.world import DAY, HOUR, NOON, customer, ids, track
+from libs.common.purposes import Decision
+from services.segments import deciding, folding
+from tests.integration.profile.world import DAY, HOUR, NOON, Sent, customer, ids, track
 from tests.integration.segments.story import BUYER, EVER_BOUGHT, GOLD, Story
 from tests.postgres import Database
 
@@ -74,9 +74,6 @@ async def test_a_purpose_that_needs_consent_admits_nobody_without_and_nobody_aft
 async def test_with_a_gate_that_allows_by_default_the_consent_test_is_red(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from libs.common.purposes import Decision
-    from services.segments import deciding
-
     monkeypatch.setattr(deciding, "may_process", lambda *_, **__: Decision(True, "patched"))
     with pytest.raises(AssertionError):
         await test_a_purpose_that_needs_consent_admits_nobody_without_and_nobody_after_withdrawal(story)
@@ -146,7 +143,7 @@ async def test_the_erased_leave_at_once_and_nothing_of_them_stays(story: Story) 
     assert await story.members("buyers") == set()
     assert (await story.crossings())[-1] == ("out", "buyers", "erased", b"anna")
     for table in ("members", "due", "consents", "aliases"):
-        assert await story.rows(f"SELECT * FROM {table}") == [], table
+        assert await story.rows(f"SELECT * FROM {table}") == [], table  # noqa: S608
     assert await story.rows("SELECT customer FROM bindings") == [(BEN,)]
     counts = '{"bindings":1,"memberships":1,"consents":1}'
     assert await story.rows("SELECT request, counts, sent FROM confirmations") == [("request-1", counts, False)]
@@ -205,8 +202,6 @@ async def test_a_merge_within_one_entry_of_identity_is_followed(story: Story) ->
     story.define("buyers", BUYER)
     story.did(BEN, DEVICE)
     await story.follow()
-    from tests.integration.profile.world import Sent
-
     story.world.send(Sent(ANNA, PHONE, track("View"), NOON, NOON), merged=[Merged(ANNA, BEN, b"e")])
     await story.follow()
     assert await story.members("buyers") == {b"anna"}
@@ -222,8 +217,5 @@ async def test_every_range_of_stitched_is_covered_once(story: Story) -> None:
     end = await story.log.end("STITCHED_0")
     covered = [p for output in await story.outputs() for p in range(output.origin.first, output.origin.last + 1)]
     assert covered == list(range(1, end + 1))
-    async with story.engine.connect():
-        pass
     found = await story.rows("SELECT position, out_position FROM positions")
     assert found == [(end, await story.log.end("SEGMENTS_0"))]
-    assert Position(*found[0]).position == end
