@@ -87,9 +87,8 @@ class Keyring:
             except (CannotOpen, MissingKeyFile) as error:
                 lost, row = row, await self._row(connection, workspace)
                 if row.epoch == lost.epoch:
-                    raise KeyLost(
-                        f"workspace {workspace} cannot be opened with {self._directory} ({type(error).__name__}: {error})"
-                    ) from error
+                    reason = f"{type(error).__name__} {error}".strip()
+                    raise KeyLost(f"workspace {workspace} cannot be opened with {self._directory}: {reason}") from error
 
     async def _row(self, connection: AsyncConnection, workspace: str) -> store.Workspace:
         row = await store.workspace(connection, workspace)
