@@ -92,9 +92,16 @@ async def test_nothing_is_said_without_token_scope_or_purpose(wang: Api) -> None
     assert (await wang.get(path, scopes=("segments:read",))).status_code == 403
     assert (await wang.get(path, purpose="analytics")).status_code == 403
     headers = wang.headers(("profiles:read",), ("service",))
-    assert (await wang.client.get(path, headers=headers)).status_code == 422
+    assert (await wang.client.get(path, headers=headers)).status_code == 400
     elsewhere = wang.headers(("profiles:read",), ("service",), workspace="other")
     assert (await wang.client.get(path, headers=elsewhere, params={"purpose": "service"})).status_code == 403
+
+
+async def test_the_documentation_names_the_parameters_of_every_question(wang: Api) -> None:
+    paths = (await wang.client.get("/openapi.json")).json()["paths"]
+    for path in ("/v1/profiles:lookup", "/v1/profiles/{customer_id}", "/v1/profiles/{customer_id}/timeline"):
+        (operation,) = paths[path].values()
+        assert {"purpose", "at_least", "at", "reveal"} <= {each["name"] for each in operation["parameters"]}
 
 
 async def test_a_purpose_that_stands_on_consent_sees_nothing_without_consent(wang: Api) -> None:
