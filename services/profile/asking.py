@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 
 from libs.common.auth import Caller, caller
 from libs.common.errors import BadRequest, Forbidden
@@ -52,8 +52,9 @@ PARAMETERS = {
 """For `openapi_extra` of every route that asks: FastAPI's own parsing of these would be a third of a request."""
 
 
-async def ask(request: Request) -> Ask:
+async def ask(request: Request, response: Response) -> Ask:
     """The dependency. Raises what the caller did wrong, and Unavailable when `at_least` is not reached."""
+    response.headers["Cache-Control"] = "no-store"
     asking = caller(request)
     asking.must_hold("profiles:read")
     given = request.query_params

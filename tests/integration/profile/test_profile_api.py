@@ -63,6 +63,7 @@ async def test_one_profile_is_found_by_any_identifier_however_it_is_written(wang
     looked_up = await wang.post("/v1/profiles:lookup", {"kind": kind, "value": value})
     by_path = await wang.get(f"/v1/profiles/by/{kind}/{value}")
     assert looked_up.json() == by_path.json() == await wang.profile(WANG)
+    assert looked_up.headers["cache-control"] == by_path.headers["cache-control"] == "no-store"
 
 
 async def test_what_is_not_there_is_404_and_the_answer_does_not_repeat_the_identifier(wang: Api) -> None:
