@@ -57,7 +57,7 @@ class Supervisor:
         for child in fresh:
             logs.rotate(child.spec.log)
             await child.start()
-        async with _first_failure() as group:
+        async with _first_failure(fresh) as group:
             for child in fresh:
                 group.create_task(child.until_ready(START_SECONDS))
         self._tasks += [asyncio.create_task(child.keep_alive()) for child in fresh]
@@ -99,16 +99,18 @@ class Supervisor:
 
 
 @asynccontextmanager
-async def _first_failure() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group whose first StackError is raised as itself."""
+async def _first_failure(children: Sequence[Child]) -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose first StackError is raised as itself, with a word about the others."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group
     except* StackError as errors:
-        first = errors
+        first = _leaf(errors)
     else:
         return
-    raise _leaf(first)
+    others = [f"{each.spec.name}: {each.waits_for}" for each in children if each.waits_for]
+    also = [other for other in others if not str(first).startswith(other.partition(":")[0] + " ")]
+    raise StackError("\n".join([str(first), *(f"Not ready either: {other}" for other in also)]))
 
 
 def _leaf(error: BaseException) -> BaseException:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from libs.devstack.stack import Stack
 
 Data = Annotated[
-    Path, typer.Option("--data", envvar="WANLIU_DATA", help="The stack's data directory.", show_default=".data")
+    Path,
+    typer.Option(
+        "--data", envvar="WANLIU_DATA", help="The stack's data directory.", show_default=".data", readable=False
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 DEFAULT_DATA = Path(".data")
