@@ -83,7 +83,7 @@ async def run(people: int, count: int, port_base: int) -> None:
             "by id": lambda: ask("GET", f"/v1/profiles/{dice.choice(known)}?{PURPOSE}", token),
             "by identifier": lambda: lookup(token, dice.randrange(len(known))),
             "timeline of 20": lambda: ask(
-                "GET", f"/v1/profiles/{dice.choice(known)}/timeline?{PURPOSE}&limit=20", token
+                "GET", f"/v1/profiles/{dice.choice(known)}/timeline?{paging}", token
             ),
         }
         began = time.perf_counter()
