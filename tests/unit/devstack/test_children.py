@@ -64,11 +64,12 @@ def test_as_root_a_child_becomes_another_user_who_may_only_pass_through(tmp_path
     (closed / "secret").chmod(0o600)
     identity = postgres_identity([closed / "secret"])
     assert closed_to_others(closed / "secret") is not None
-    text = f"import os; print(os.getuid(), open({str(closed / 'secret')!r}).read()); open({str(closed / 'new')!r}, 'w')"
+    secret, new = str(closed / "secret"), str(closed / "new")
+    text = f"import os; print(os.getuid(), os.access({secret!r}, os.R_OK), open({secret!r}).read()); open({new!r}, 'w')"
     done = subprocess.run(
         launch_command(program(text), signal.SIGTERM, identity), capture_output=True, text=True, check=False
     )
-    assert done.stdout == f"{identity.uid} readable through the one capability\n"
+    assert done.stdout == f"{identity.uid} True readable through the one capability\n"
     assert "PermissionError" in done.stderr
     assert closed.stat().st_mode & 0o777 == 0o700
 
