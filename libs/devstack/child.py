@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from libs.devstack import logs
 from libs.devstack.errors import StackError
 from libs.devstack.privileges import Identity
@@ -117,7 +119,18 @@ class Child:
             backoff = min(max(2 * backoff, 0.2), LONGEST_BACKOFF)
             if not self._stopping:
                 self._restarts += 1
-                await self.start()
+                await self._start_again()
+
+    async def _start_again(self) -> None:
+        try:
+            await self.start()
+        except OSError as error:  # a full disk, no process to be had: it ends, so the next round tries again
+            structlog.get_logger().warning("not started", process=self.spec.name, error=str(error))
+
+    def end(self) -> None:
+        """Asks it to end; `keep_alive` starts it again."""
+        if self._process is not None and self._process.returncode is None:
+            self._send(self._process, self.spec.stop)
 
     async def stop(self, patience: float) -> None:
         """Asks it to end; after `patience` seconds makes it end."""

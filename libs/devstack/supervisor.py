@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import httpx
+import structlog
 
 from libs.devstack import logs, prepare
 from libs.devstack.child import Child, Spec
 from libs.devstack.errors import StackError
 from libs.devstack.nats import OPERATOR
 from libs.devstack.provision import make_schemas, make_streams
+from libs.devstack.room import Room
 from libs.devstack.specs import nats_spec, postgres_spec, service_spec
 from libs.devstack.stack import Stack
 from libs.devstack.state import DOWN, READY, STARTING, STOPPING, ProcessState, StackState, supervising, sweep
@@ -30,6 +32,7 @@ class Supervisor:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._state = STARTING
+        self._saved = False
         self._children: list[Child] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._client = httpx.AsyncClient(timeout=5, trust_env=False)
@@ -63,11 +66,22 @@ class Supervisor:
         self._tasks += [asyncio.create_task(child.keep_alive()) for child in fresh]
 
     async def _tend(self) -> None:
-        """Keeps logs small for as long as the stack runs."""
+        """Keeps logs small for as long as the stack runs, and mends what a full disk left behind."""
+        room = Room(self._stack.layout.nats, self._stack.layout.log("nats"))
         while True:
             await asyncio.sleep(TEND_EVERY)
-            for child in self._children:
-                logs.bound(child.spec.log)
+            if room.is_back():
+                self._children[0].end()
+            try:
+                self._cut_logs()
+            except OSError as error:
+                structlog.get_logger().warning("logs not cut", error=str(error))
+            if not self._saved:
+                self._save()
+
+    def _cut_logs(self) -> None:
+        for child in self._children:
+            logs.bound(child.spec.log)
 
     async def stop(self) -> None:
         """Ends services, then engines; nothing is left running."""
@@ -93,9 +107,13 @@ class Supervisor:
             if (state := child.state) is not None:
                 alive[child.spec.name] = state
         stack = self._stack
-        StackState(self._state, os.getpid(), stack.port_base, stack.partitions, stack.workspace, alive).save(
-            stack.layout
-        )
+        state = StackState(self._state, os.getpid(), stack.port_base, stack.partitions, stack.workspace, alive)
+        try:
+            state.save(stack.layout)
+            self._saved = True
+        except OSError as error:  # no room: the children matter more than what stack.json says of them
+            self._saved = False
+            structlog.get_logger().warning("stack.json not written", error=str(error))
 
 
 @asynccontextmanager
