@@ -58,6 +58,7 @@ def gather(entries: Iterable[tuple[int, StitchedEntry]]) -> Change:
                 _gather(change, position, EVENTS.decode(data), facts)
                 change.position = position
         change.clock = entry.clock
+    _follow_merges(change)
     return change
 
 
@@ -79,6 +80,17 @@ def _gather(change: Change, position: int, entry: object, facts: Facts) -> None:
         else:
             change.moved[moved.binding] = moved.customer
     change.erased += facts.erased
+
+
+def _follow_merges(change: Change) -> None:
+    """What the change itself gave to a customer that ended in it is the winner's; store.py does the stored ones."""
+    if not change.merged:
+        return
+    ended = aliases(change.merged)
+    for joined in change.joined.values():
+        joined.customer = ended.get(joined.customer, joined.customer)
+    for binding, customer in change.moved.items():
+        change.moved[binding] = ended.get(customer, customer)
 
 
 def _gather_events(change: Change, position: int, batch: Batch, outcomes: bytes) -> None:

@@ -20,6 +20,10 @@ _MOVE = """
 UPDATE bindings SET customer = n.customer FROM unnest($1::bytea[], $2::bytea[]) AS n (binding, customer)
 WHERE bindings.binding = n.binding
 """
+_FOLLOW = """
+UPDATE bindings SET customer = n.winner FROM unnest($1::bytea[], $2::bytea[]) AS n (customer, winner)
+WHERE bindings.customer = n.customer
+"""
 _REDIRECT = """
 UPDATE aliases SET winner = n.winner FROM unnest($1::bytea[], $2::bytea[]) AS n (customer, winner)
 WHERE aliases.winner = n.customer
@@ -98,9 +102,10 @@ async def _update(driver: asyncpg.Connection, statement: str, values: Mapping[by
 
 
 async def _alias(driver: asyncpg.Connection, ended: Mapping[bytes, bytes]) -> None:
-    """Older aliases of a customer that ended now follow it; one that lives (again) is no alias."""
+    """Bindings and older aliases of a customer that ended now follow it; one that lives (again) is no alias."""
     losers = sorted(ended)
     winners = [ended[loser] for loser in losers]
+    await driver.execute(_FOLLOW, losers, winners)
     await driver.execute(_REDIRECT, losers, winners)
     await driver.execute("DELETE FROM aliases WHERE customer = ANY($1::bytea[])", winners)
     await driver.execute(_ALIAS, losers, winners)

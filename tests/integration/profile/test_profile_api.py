@@ -319,3 +319,15 @@ async def test_a_deleted_trait_is_not_shown(wang: Api) -> None:
     wang.world.send(Sent(WANG, CARD, EventBody("identify", "", "store", traits={"level": None}), at=NOON + 3 * HOUR))
     await wang.tables.catch_up()
     assert (await wang.profile(WANG))["traits"] == {}
+
+
+async def test_a_database_that_dropped_its_connections_is_asked_again_and_one_that_is_gone_is_503(wang: Api) -> None:
+    before = await wang.profile(WANG)
+    await wang.tables.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert await wang.profile(WANG) == before
+    wang.opened.pool.terminate()
+    answer = await wang.get(f"/v1/profiles/{customer_text(WANG)}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
