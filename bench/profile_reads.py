@@ -82,9 +82,7 @@ async def run(people: int, count: int, port_base: int) -> None:
         kinds: dict[str, Callable[[], bytes]] = {
             "by id": lambda: ask("GET", f"/v1/profiles/{dice.choice(known)}?{PURPOSE}", token),
             "by identifier": lambda: lookup(token, dice.randrange(len(known))),
-            "timeline of 20": lambda: ask(
-                "GET", f"/v1/profiles/{dice.choice(known)}/timeline?{paging}", token
-            ),
+            "timeline of 20": lambda: ask("GET", f"/v1/profiles/{dice.choice(known)}/timeline?{paging}", token),
         }
         began = time.perf_counter()
         for connections in (2, 16):
