@@ -71,13 +71,16 @@ class Supervisor:
         while True:
             await asyncio.sleep(TEND_EVERY)
             if room.is_back():
-                self._children[0].end()
+                self._child("nats").end()
             try:
                 self._cut_logs()
             except OSError as error:
                 structlog.get_logger().warning("logs not cut", error=str(error))
             if not self._saved:
                 self._save()
+
+    def _child(self, name: str) -> Child:
+        return next(child for child in self._children if child.spec.name == name)
 
     def _cut_logs(self) -> None:
         for child in self._children:
@@ -107,9 +110,9 @@ class Supervisor:
             if (state := child.state) is not None:
                 alive[child.spec.name] = state
         stack = self._stack
-        state = StackState(self._state, os.getpid(), stack.port_base, stack.partitions, stack.workspace, alive)
+        told = StackState(self._state, os.getpid(), stack.port_base, stack.partitions, stack.workspace, alive)
         try:
-            state.save(stack.layout)
+            told.save(stack.layout)
             self._saved = True
         except OSError as error:  # no room: the children matter more than what stack.json says of them
             self._saved = False
