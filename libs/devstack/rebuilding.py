@@ -4,6 +4,7 @@ What is rebuilt runs here, in the command's process, as the service's own databa
 vault is not in the list: it is the one state that the log cannot give back, and forgetting depends on that.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -32,6 +33,30 @@ from services.profile import tables as profile_tables
 from services.profile.digest import decoders
 from services.profile.projection import ProfileProjection
 
+Show = Callable[[int, int], None]
+SHOW_EVERY = 0.2
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A rebuild whose progress can be seen: `position` of `stream`."""
+
+    rebuild: Rebuild
+    stream: str
+    position: Callable[[], int]
+
+    async def catch_up(self) -> object:
+        """See Rebuild."""
+        return await self.rebuild.catch_up()
+
+    async def catch_up_to(self, live: AsyncConnection) -> None:
+        """See Rebuild."""
+        await self.rebuild.catch_up_to(live)
+
+
+def _watched(consumer: ProjectionConsumer) -> Watched:
+    return Watched(consumer, consumer.stream, lambda: consumer.progress.position)
+
 
 @dataclass(frozen=True)
 class State:
@@ -42,7 +67,7 @@ class State:
 
     metadata: MetaData
     decode: Callable[[], Mapping[str, digest.Decode]]
-    rebuild: Callable[[int, AsyncEngine], Rebuild]
+    rebuild: Callable[[int, AsyncEngine], "Watched"]
     moving: frozenset[str] = frozenset()
 
     async def digest(self, connection: AsyncConnection, leave_out: frozenset[str] = frozenset()) -> str:
@@ -51,24 +76,26 @@ class State:
 
 
 def _ingest(log: EventLog, _: VaultClient) -> State:
-    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
+    def rebuild(partition: int, engine: AsyncEngine) -> Watched:
         projection = IngestProjection(partition)
-        return ProjectionConsumer(log, events_stream(partition), partition, engine, projection, EVENTS)
+        return _watched(ProjectionConsumer(log, events_stream(partition), partition, engine, projection, EVENTS))
 
     return State(ingest_tables.metadata, dict, rebuild)
 
 
 def _identity(log: EventLog, _: VaultClient) -> State:
-    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
-        return ProcessorReplay(ProcessorConsumer(log, partition, engine, Identity(partition), SystemClock()))
+    def rebuild(partition: int, engine: AsyncEngine) -> Watched:
+        consumer = ProcessorConsumer(log, partition, engine, Identity(partition), SystemClock())
+        folded = ProcessorReplay(consumer)
+        return Watched(folded, stitched_stream(partition), lambda: consumer.progress.out_position)
 
     return State(identity_tables.metadata, dict, rebuild, frozenset({"clock"}))
 
 
 def _profile(log: EventLog, vault: VaultClient) -> State:
-    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
+    def rebuild(partition: int, engine: AsyncEngine) -> Watched:
         projection = ProfileProjection(vault, partition)
-        return ProjectionConsumer(log, stitched_stream(partition), partition, engine, projection, STITCHED)
+        return _watched(ProjectionConsumer(log, stitched_stream(partition), partition, engine, projection, STITCHED))
 
     return State(profile_tables.metadata, lambda: decoders(vault), rebuild, frozenset({"horizon"}))
 
@@ -81,17 +108,18 @@ REBUILT: Mapping[str, Callable[[EventLog, VaultClient], State]] = {
 
 
 @asynccontextmanager
-async def _state(stack: Stack, service: str) -> AsyncIterator[State]:
+async def _state(stack: Stack, service: str) -> AsyncIterator[tuple[State, EventLog]]:
     if service not in REBUILT:
         raise StackError(f"{service!r} keeps nothing that the log gives back; {', '.join(REBUILT)} do")
     async with connect(stack.nats_url(service), "wanliu") as client:
-        yield REBUILT[service](JetStreamLog(client), VaultClient(client, stack.workspace, SystemClock()))
+        log = JetStreamLog(client)
+        yield REBUILT[service](log, VaultClient(client, stack.workspace, SystemClock())), log
 
 
 async def digest_of(stack: Stack, service: str) -> str:
     """The canonical hash of a service's (decrypted) state, in one snapshot; ticks do not change it."""
     async with (
-        _state(stack, service) as state,
+        _state(stack, service) as (state, _),
         open_engine(stack.postgres.url(service), service) as engine,
         engine.connect() as connection,
     ):
@@ -99,11 +127,25 @@ async def digest_of(stack: Stack, service: str) -> str:
         return await state.digest(connection, state.moving)
 
 
-async def replay_of(stack: Stack, service: str) -> Replayed:
-    """Rebuilds a service from the log beside its live state, and swaps."""
-    async with _state(stack, service) as state:
+async def replay_of(stack: Stack, service: str, show: Show) -> Replayed:
+    """Rebuilds a service from the log beside its live state, and swaps; `show(applied, entries)` meanwhile."""
+    async with _state(stack, service) as (state, log):
+        watching: list[asyncio.Task[None]] = []
 
         def rebuilds(engine: AsyncEngine) -> Sequence[Rebuild]:
-            return [state.rebuild(partition, engine) for partition in range(stack.partitions)]
+            watched = [state.rebuild(partition, engine) for partition in range(stack.partitions)]
+            watching.append(asyncio.create_task(_watch(log, watched, show)))
+            return watched
 
-        return await replay(stack.postgres.url(service), service, rebuilds, state.digest)
+        try:
+            return await replay(stack.postgres.url(service), service, rebuilds, state.digest)
+        finally:
+            for task in watching:
+                task.cancel()
+
+
+async def _watch(log: EventLog, watched: Sequence[Watched], show: Show) -> None:
+    entries = sum([await log.end(each.stream) for each in watched])
+    while True:
+        show(min(sum(each.position() for each in watched), entries), entries)
+        await asyncio.sleep(SHOW_EVERY)

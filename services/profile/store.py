@@ -66,9 +66,9 @@ async def write(driver: asyncpg.Connection, change: Change, folded: Folded, part
     await _join(driver, change.joined, folded.fragments)
     known = sorted(binding for binding in folded.fragments if binding not in change.joined)
     await _update(driver, _GROW, {binding: folded.fragments[binding] for binding in known})
-    await _update(driver, _MOVE, dict(sorted(change.moved.items())))
     if change.merged:
         await _alias(driver, aliases(change.merged))
+    await _update(driver, _MOVE, dict(sorted(change.moved.items())))
     await _copy(driver, "timeline", Arrived._fields, folded.rows)
     reveals = [_reveal(position, partition, entry) for position, entry in change.reveals]
     await _copy(driver, "reveals", _REVEAL_COLUMNS, reveals)

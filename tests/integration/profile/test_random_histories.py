@@ -52,7 +52,7 @@ class History:
     def _merge(self, winner: bytes, loser: bytes) -> None:
         self.living.remove(loser)
         self.aliases = {old: winner if now == loser else now for old, now in self.aliases.items()} | {loser: winner}
-        self.world.merge(winner, loser)
+        self.world.merge(winner, loser, tell=self.dice.random() < 0.5)
 
     def _erase(self, person: bytes) -> None:
         self.living.remove(person)

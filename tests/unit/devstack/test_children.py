@@ -111,6 +111,34 @@ async def test_a_child_that_dies_is_started_again_and_its_new_pid_is_known(tmp_p
     assert not psutil.pid_exists(child.state.pid)
 
 
+async def test_a_child_is_kept_alive_although_a_start_failed(tmp_path: Path) -> None:
+    """A full disk makes `start` fail; what is started only when there is room again must not be given up."""
+    starts = 0
+    started = asyncio.Event()
+
+    def changed() -> None:
+        nonlocal starts
+        starts += 1
+        if starts == 2:
+            raise OSError("No space left on device")
+        started.set()
+
+    child = Child(spec(tmp_path, "import signal; signal.pause()"), changed)
+    await child.start()
+    keeping = asyncio.create_task(child.keep_alive())
+    for _ in range(2):
+        assert child.state is not None
+        started.clear()
+        before = starts
+        os.kill(child.state.pid, signal.SIGKILL)
+        async with asyncio.timeout(20):
+            while starts == before:
+                await asyncio.sleep(0.01)
+    await asyncio.wait_for(started.wait(), 5)
+    await child.stop(5)
+    await keeping
+
+
 async def test_a_child_that_does_not_want_to_stop_is_stopped(tmp_path: Path) -> None:
     deaf = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); signal.pause()"
     child = Child(spec(tmp_path, deaf, probe=lambda: "deaf" in (tmp_path / "x.log").read_text()), lambda: None)

@@ -54,6 +54,19 @@ def test_each_ended_customer_leads_to_the_last_of_a_chain_of_merges() -> None:
     assert aliases([Merged(B, A, b""), Merged(C, D, b"")]) == {A: B, D: C}
 
 
+def test_a_merge_takes_what_was_the_losers_until_then_and_not_what_it_is_given_later() -> None:
+    joined = entry(Facts(linked=[Linked(A, B)]))
+    merged, revived = entry(Facts(merged=[Merged(C, B, b"")])), entry(Facts(moved=[Moved(A, C, B)]))
+    assert gather([(1, joined), (2, merged)]).joined[A].customer == C
+    assert gather([(1, joined), (2, merged), (3, revived)]).joined[A].customer == B
+    assert gather([(2, merged), (3, revived)]).moved == {A: B}
+
+
+def test_moves_that_a_merge_brings_about_are_not_written_twice() -> None:
+    assert gather([(1, entry(Facts(merged=[Merged(C, B, b"")], moved=[Moved(A, B, C)])))]).moved == {}
+    assert gather([(1, entry(Facts(merged=[Merged(C, B, b"")], moved=[Moved(A, B, D)])))]).moved == {A: D}
+
+
 def test_packed_pseudonyms_are_the_same_for_every_order() -> None:
     carried = [Pseudonym("user_id", B), Pseudonym("device_id", C), Pseudonym("device_id", A)]
     assert pack(carried) == pack(carried[::-1])
