@@ -19,6 +19,7 @@ from libs.common.errors import AppError, BadRequest, TooLarge, Unauthorized
 from services.ingest import metrics
 from services.ingest.browser import settings_of
 from services.ingest.doors.segment import Limits, parse_batch, parse_one
+from services.ingest.faults import describe
 from services.ingest.http import Answer, App, Arrival, RawHeaders, failure
 from services.ingest.incoming import NotRead, Parsed, Refusal, TooMany
 from services.ingest.pipeline import Source
@@ -72,8 +73,8 @@ def door(handle: Door) -> Door:
             reason = error
         except Gone:
             reason = BadRequest("the body ended early")
-        except Exception:
-            structlog.get_logger().exception("a door failed", path=arrival.scope["path"])
+        except Exception as error:
+            structlog.get_logger().error("a door failed", path=arrival.scope["path"], error=describe(error))
             reason = AppError("this request failed here; the operator's log says why")
         metrics.ANSWERS.labels(str(reason.status)).inc()
         return failure(arrival, reason)
