@@ -113,28 +113,21 @@ async def test_a_child_that_dies_is_started_again_and_its_new_pid_is_known(tmp_p
 
 async def test_a_child_is_kept_alive_although_a_start_failed(tmp_path: Path) -> None:
     """A full disk makes `start` fail; what is started only when there is room again must not be given up."""
-    starts = 0
-    started = asyncio.Event()
+    starts: asyncio.Queue[int] = asyncio.Queue()
 
     def changed() -> None:
-        nonlocal starts
-        starts += 1
-        if starts == 2:
+        assert child.state is not None
+        starts.put_nowait(child.state.pid)
+        if child.state.restarts == 1:
             raise OSError("No space left on device")
-        started.set()
 
     child = Child(spec(tmp_path, "import signal; signal.pause()"), changed)
     await child.start()
     keeping = asyncio.create_task(child.keep_alive())
-    for _ in range(2):
-        assert child.state is not None
-        started.clear()
-        before = starts
-        os.kill(child.state.pid, signal.SIGKILL)
-        async with asyncio.timeout(20):
-            while starts == before:
-                await asyncio.sleep(0.01)
-    await asyncio.wait_for(started.wait(), 5)
+    async with asyncio.timeout(20):
+        for _ in range(2):
+            os.kill(await starts.get(), signal.SIGKILL)
+        await starts.get()
     await child.stop(5)
     await keeping
 
