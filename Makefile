@@ -45,7 +45,7 @@ bench: install ## measures throughput and CPU per event, beside the bare limits
 	@$(PYTHON) -m bench
 
 soak: install ## the fault tests for longer: SOAK_FAULTS=300 SOAK_PEOPLE=2000
-	@WANLIU_FAULTS=$(or $(SOAK_FAULTS),300) WANLIU_PEOPLE=$(or $(SOAK_PEOPLE),2000) $(PYTHON) -m pytest -s tests/faults
+	@WANLIU_SOAK=1 WANLIU_FAULTS=$(or $(SOAK_FAULTS),300) WANLIU_PEOPLE=$(or $(SOAK_PEOPLE),2000) $(PYTHON) -m pytest -s tests/faults
 
 deployment: install ## writes docker-compose.yml and deploy/k8s from the process table
 	@$(PYTHON) -m libs.devstack.deployment write

@@ -68,7 +68,8 @@ class Run:
         """The result for people."""
         accepted, applied = self.events / self.load.seconds, self.events / self.applied_seconds
         yield f"{self.name}: {self.events:,} events in {self.load.requests:,} requests"
-        yield f"  accepted, durable        {accepted:>10,.0f} events/s  {self.load.requests / self.load.seconds:,.0f} requests/s"
+        requests = self.load.requests / self.load.seconds
+        yield f"  accepted, durable        {accepted:>10,.0f} events/s  {requests:,.0f} requests/s"
         yield f"  visible in profiles      {applied:>10,.0f} events/s"
         median, late = self.load.percentile(0.5) * 1000, self.load.percentile(0.99) * 1000
         yield f"  answer                   {median:>10.1f} ms median, {late:.1f} ms p99, {self.load.retried} sent again"

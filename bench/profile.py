@@ -13,6 +13,7 @@ sealed and opened for real. Three kinds of work at each entry size:
 import argparse
 import asyncio
 import cProfile
+import gc
 import pstats
 import random
 import time
@@ -36,6 +37,7 @@ from libs.common.eventlog.base import stitched_stream
 from libs.common.eventlog.memory import MemoryLog
 from libs.common.projection import ProjectionConsumer
 from libs.common.vault_client import HeldKey
+from libs.common.worker import GC_THRESHOLDS
 from services.profile.projection import ProfileProjection
 
 START = 1_700_000_000_000_000
@@ -169,6 +171,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--profile", action="store_true", help="print where the time goes")
     given = parser.parse_args()
+    gc.set_threshold(*GC_THRESHOLDS)  # as every worker does
     profiler = cProfile.Profile() if given.profile else None
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         if profiler:

@@ -9,5 +9,5 @@ PATIENCE_SECONDS = 15.0
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
     """Returns as soon as `holds`; TimeoutError when it takes implausibly long."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not await holds():  # noqa: ASYNC110 - what is waited for is in another process
+        while not await holds():
             await asyncio.sleep(0.01)

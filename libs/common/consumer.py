@@ -1,6 +1,6 @@
 """What every consumer of the log shares: its progress, and what it does when something fails.
 
-What mends itself (the log or the database is away, another worker was faster) is tried again with backoff;
+What mends itself (the log or the database is away or full, another worker was faster) is tried again with backoff;
 everything else stops the consumer, which then says why on /readyz. A fact is never skipped.
 """
 
@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from libs.common.errors import Unavailable
-from libs.common.eventlog.base import LogUnavailable, WrongExpectation
+from libs.common.eventlog.base import LogFull, LogUnavailable, WrongExpectation
 from libs.common.positions import Overtaken
 
 FIRST_BACKOFF_SECONDS, LAST_BACKOFF_SECONDS = 0.05, 2.0
@@ -48,7 +48,9 @@ class Consumer(Protocol):
 
 def passes(error: BaseException) -> bool:
     """Whether the same step may succeed later without anybody's help."""
-    if isinstance(error, LogUnavailable | WrongExpectation | Overtaken | Unavailable | OSError | TimeoutError):
+    if isinstance(error, LogUnavailable | LogFull | WrongExpectation | Overtaken | Unavailable):
+        return True
+    if isinstance(error, OSError | TimeoutError):
         return True
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or error.orig is None or passes(error.orig)

@@ -22,7 +22,7 @@ from libs.common.consumer import Progress, keep_trying
 from libs.common.contracts.events import EVENTS, MAX_ENTRY_BYTES
 from libs.common.contracts.registry import Registry
 from libs.common.contracts.stitched import STITCHED, Origin, Stitched, Tick
-from libs.common.eventlog.base import EventLog, LogError, Reader, Stored, events_stream, stitched_stream
+from libs.common.eventlog.base import EventLog, LogError, LogFull, Reader, Stored, events_stream, stitched_stream
 from libs.common.positions import Position, lock_position, move_position, open_position
 
 BATCH_ENTRIES = 64
@@ -185,6 +185,16 @@ class ProcessorConsumer(Generic[S]):
         await move_position(connection, self.processor.name, self.partition, expected, found)
 
     async def _step(self, before: Position, stored: Sequence[Stored]) -> Position:
+        """A range of entries at once; in halves when their output is more than the log takes in one entry."""
+        try:
+            return await self._process(before, stored)
+        except LogFull:
+            if len(stored) == 1:
+                raise
+        half = len(stored) // 2
+        return await self._step(await self._step(before, stored[:half]), stored[half:])
+
+    async def _process(self, before: Position, stored: Sequence[Stored]) -> Position:
         """Decides about a range of entries, publishes, evolves and commits."""
         entries = [(entry.position, self._flow.inputs.decode(entry.data)) for entry in stored]
         origin = Origin(self._log_id, entries[0][0], entries[-1][0])

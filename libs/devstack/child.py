@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import structlog
+
 from libs.devstack import logs
 from libs.devstack.errors import StackError
 from libs.devstack.privileges import Identity
@@ -46,7 +48,10 @@ def launch_command(command: tuple[str, ...], stop: signal.Signals, identity: Ide
 
 
 class Child:
-    """A program that is kept alive. `changed` is called whenever its pid changes."""
+    """A program that is kept alive. `changed` is called whenever its pid changes.
+
+    `waits_for` is what keeps it from being ready, as the last probe said.
+    """
 
     def __init__(self, spec: Spec, changed: Callable[[], None]) -> None:
         self.spec = spec
@@ -54,6 +59,7 @@ class Child:
         self._process: Process | None = None
         self._restarts = 0
         self._stopping = False
+        self.waits_for = ""
 
     @property
     def state(self) -> ProcessState | None:
@@ -80,17 +86,19 @@ class Child:
         """Returns when the probe succeeds. After `patience` seconds, or when the program ends, raises
         StackError with the reason and the log's last lines."""
         assert self._process is not None  # noqa: S101 - start() comes first
-        reason = "it never answered"
+        self.waits_for = "it never answered"
         deadline = asyncio.get_running_loop().time() + patience
         while asyncio.get_running_loop().time() < deadline:
             if self._process.returncode is not None:
                 raise self._failure(f"ended with exit code {self._process.returncode} while starting")
             try:
-                return await self.spec.probe()
+                await self.spec.probe()
+                self.waits_for = ""
+                return
             except NotReady as error:
-                reason = str(error)
+                self.waits_for = str(error)
             await asyncio.sleep(PROBE_EVERY)
-        raise self._failure(f"is not ready after {patience:.0f} s: {reason}")
+        raise self._failure(f"is not ready after {patience:.0f} s: {self.waits_for}")
 
     def _failure(self, what: str) -> StackError:
         lines = logs.tail(self.spec.log)
@@ -111,7 +119,18 @@ class Child:
             backoff = min(max(2 * backoff, 0.2), LONGEST_BACKOFF)
             if not self._stopping:
                 self._restarts += 1
-                await self.start()
+                await self._start_again()
+
+    async def _start_again(self) -> None:
+        try:
+            await self.start()
+        except OSError as error:  # a full disk, no process to be had: it ends, so the next round tries again
+            structlog.get_logger().warning("not started", process=self.spec.name, error=str(error))
+
+    def end(self) -> None:
+        """Asks it to end; `keep_alive` starts it again."""
+        if self._process is not None and self._process.returncode is None:
+            self._send(self._process, self.spec.stop)
 
     async def stop(self, patience: float) -> None:
         """Asks it to end; after `patience` seconds makes it end."""

@@ -77,6 +77,9 @@ def main(arguments: list[str]) -> int:
     except StackError as error:
         tell({"error": str(error)})
         return 1
+    except BaseException as error:
+        tell({"error": f"{type(error).__name__}: {error}; more in {layout.log('supervisor')}"})
+        raise
     return 0
 
 

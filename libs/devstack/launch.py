@@ -12,7 +12,8 @@ import resource
 import struct
 import sys
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+PR_SET_PDEATHSIG, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 28, 47, 2
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 CAPABILITY_VERSION_3 = 0x20080522
 
 
@@ -38,7 +39,8 @@ def _keep_only(libc: ctypes.CDLL, capability: int) -> None:
 
 def _become(libc: ctypes.CDLL, uid: int, gid: int, capability: int) -> None:
     if capability >= 0:
-        _prctl(libc, PR_SET_KEEPCAPS, 1)
+        # The change of user leaves capabilities alone, and access(2) counts them: initdb asks it.
+        _prctl(libc, PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)

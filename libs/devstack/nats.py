@@ -20,7 +20,7 @@ from libs.devstack.credentials import Passwords
 from libs.devstack.errors import StackError
 
 OPERATOR = "operator"
-MAX_PAYLOAD = 4 * 1024 * 1024
+MAX_PAYLOAD = 16 * 1024 * 1024  # an erasure names every binding and pseudonym: 36 bytes for each pair
 
 VAULT_OPERATIONS = {
     "ingest": ("workspace", "bind", "find", "day_key", "keys"),  # keys: a tail shows events' names

@@ -34,6 +34,7 @@ class Identity:
 def postgres_identity(paths: Iterable[Path]) -> Identity:
     """Whom to run PostgreSQL as so that it reaches `paths`. Raises StackError when there is no way."""
     if os.geteuid() != 0:
+        _must_have_a_name(os.geteuid())
         return Identity()
     try:
         entry = pwd.getpwnam("nobody")
@@ -46,6 +47,16 @@ def postgres_identity(paths: Iterable[Path]) -> Identity:
     if not closed:
         return Identity(entry.pw_uid, entry.pw_gid)
     return Identity(entry.pw_uid, entry.pw_gid, _passing_capability(closed[0]))
+
+
+def _must_have_a_name(uid: int) -> None:
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        raise StackError(
+            f"this system knows no user {uid}, and PostgreSQL wants to know who makes its cluster: "
+            "run wanliu as a user that /etc/passwd names"
+        ) from None
 
 
 def closed_to_others(path: Path) -> Path | None:

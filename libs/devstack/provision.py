@@ -9,6 +9,8 @@ import os
 import sys
 
 import asyncpg
+from alembic.util.exc import CommandError
+from sqlalchemy.exc import SQLAlchemyError
 
 from libs.common import migrate
 from libs.common.eventlog.base import LogUnavailable, events_stream, segments_stream, stitched_stream
@@ -27,7 +29,14 @@ async def make_schemas(server: postgres.Server) -> None:
     await postgres.provision(server, schemas)
     for schema in schemas:
         if schema.service is not None:
-            await migrate.upgrade(server.url(schema.role, schema.database), schema.role, schema.service)
+            await _migrate(server, schema, schema.service)
+
+
+async def _migrate(server: postgres.Server, schema: postgres.Schema, service: str) -> None:
+    try:
+        await migrate.upgrade(server.url(schema.role, schema.database), schema.role, service)
+    except (CommandError, SQLAlchemyError) as error:
+        raise StackError(f"schema {schema.role} of database {schema.database} cannot be migrated: {error}") from error
 
 
 async def make_streams(operator_url: str, partitions: int) -> None:

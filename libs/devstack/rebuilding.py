@@ -17,7 +17,7 @@ from libs.common.clock import SystemClock
 from libs.common.contracts.events import EVENTS
 from libs.common.contracts.stitched import STITCHED
 from libs.common.db import open_engine
-from libs.common.eventlog.base import EventLog, events_stream, stitched_stream
+from libs.common.eventlog.base import EventLog, events_stream, segments_stream, stitched_stream
 from libs.common.eventlog.jetstream import JetStreamLog, connect
 from libs.common.processor import ProcessorConsumer, ProcessorReplay
 from libs.common.projection import ProjectionConsumer
@@ -39,6 +39,30 @@ from services.segments import tables as segments_tables
 from services.segments.digest import decoders as segments_decoders
 from services.segments.processor import Segmenting
 
+Show = Callable[[int, int], None]
+SHOW_EVERY = 0.2
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A rebuild whose progress can be seen: `position` of `stream`."""
+
+    rebuild: Rebuild
+    stream: str
+    position: Callable[[], int]
+
+    async def catch_up(self) -> object:
+        """See Rebuild."""
+        return await self.rebuild.catch_up()
+
+    async def catch_up_to(self, live: AsyncConnection) -> None:
+        """See Rebuild."""
+        await self.rebuild.catch_up_to(live)
+
+
+def _watched(consumer: ProjectionConsumer) -> Watched:
+    return Watched(consumer, consumer.stream, lambda: consumer.progress.position)
+
 
 @dataclass(frozen=True)
 class State:
@@ -50,7 +74,7 @@ class State:
 
     metadata: MetaData
     decode: Callable[[], Mapping[str, digest.Decode]]
-    rebuild: Callable[[int, AsyncEngine], Rebuild]
+    rebuild: Callable[[int, AsyncEngine], "Watched"]
     moving: frozenset[str] = frozenset()
     kept: Sequence[str] = ()
     migrations: str = ""
@@ -61,24 +85,26 @@ class State:
 
 
 def _ingest(log: EventLog, _: VaultClient) -> State:
-    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
+    def rebuild(partition: int, engine: AsyncEngine) -> Watched:
         projection = IngestProjection(partition)
-        return ProjectionConsumer(log, events_stream(partition), partition, engine, projection, EVENTS)
+        return _watched(ProjectionConsumer(log, events_stream(partition), partition, engine, projection, EVENTS))
 
     return State(ingest_tables.metadata, dict, rebuild)
 
 
 def _identity(log: EventLog, _: VaultClient) -> State:
-    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
-        return ProcessorReplay(ProcessorConsumer(log, partition, engine, Identity(partition), SystemClock()))
+    def rebuild(partition: int, engine: AsyncEngine) -> Watched:
+        consumer = ProcessorConsumer(log, partition, engine, Identity(partition), SystemClock())
+        folded = ProcessorReplay(consumer)
+        return Watched(folded, stitched_stream(partition), lambda: consumer.progress.out_position)
 
     return State(identity_tables.metadata, dict, rebuild, frozenset({"clock"}), confirming.KEPT)
 
 
 def _profile(log: EventLog, vault: VaultClient) -> State:
-    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
+    def rebuild(partition: int, engine: AsyncEngine) -> Watched:
         projection = ProfileProjection(vault, partition)
-        return ProjectionConsumer(log, stitched_stream(partition), partition, engine, projection, STITCHED)
+        return _watched(ProjectionConsumer(log, stitched_stream(partition), partition, engine, projection, STITCHED))
 
     return State(profile_tables.metadata, lambda: decoders(vault), rebuild, frozenset({"horizon"}), confirming.KEPT)
 
@@ -86,15 +112,18 @@ def _profile(log: EventLog, vault: VaultClient) -> State:
 def _privacy(log: EventLog, _: VaultClient) -> State:
     """People's decisions and who is whom; the vault itself is not rebuilt."""
 
-    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
-        return RightsReplay(follow_people(log, engine, partition))
+    def rebuild(partition: int, engine: AsyncEngine) -> Watched:
+        consumers = follow_people(log, engine, partition)
+        last = consumers[-1]
+        return Watched(RightsReplay(consumers), last.stream, lambda: last.progress.position)
 
     return State(rights_tables.metadata, dict, rebuild, kept=rights_tables.KEPT, migrations="privacy/rights")
 
 
 def _segments(log: EventLog, vault: VaultClient) -> State:
-    def rebuild(partition: int, engine: AsyncEngine) -> Rebuild:
-        return ProcessorReplay(ProcessorConsumer(log, partition, engine, Segmenting(vault, partition), SystemClock()))
+    def rebuild(partition: int, engine: AsyncEngine) -> Watched:
+        consumer = ProcessorConsumer(log, partition, engine, Segmenting(vault, partition), SystemClock())
+        return Watched(ProcessorReplay(consumer), segments_stream(partition), lambda: consumer.progress.out_position)
 
     moving = frozenset({"clock"})
     return State(segments_tables.metadata, lambda: segments_decoders(vault), rebuild, moving, confirming.KEPT)
@@ -110,11 +139,12 @@ REBUILT: Mapping[str, Callable[[EventLog, VaultClient], State]] = {
 
 
 @asynccontextmanager
-async def _state(stack: Stack, service: str) -> AsyncIterator[State]:
+async def _state(stack: Stack, service: str) -> AsyncIterator[tuple[State, EventLog]]:
     if service not in REBUILT:
         raise StackError(f"{service!r} keeps nothing that the log gives back; {', '.join((*REBUILT, *ASKED))} do")
     async with connect(stack.nats_url(service), "wanliu") as client:
-        yield REBUILT[service](JetStreamLog(client), VaultClient(client, stack.workspace, SystemClock()))
+        log = JetStreamLog(client)
+        yield REBUILT[service](log, VaultClient(client, stack.workspace, SystemClock())), log
 
 
 async def digest_of(stack: Stack, service: str) -> str:
@@ -122,7 +152,7 @@ async def digest_of(stack: Stack, service: str) -> str:
     if service in ASKED:
         return await asyncio.to_thread(digest_by_asking, stack, service)
     async with (
-        _state(stack, service) as state,
+        _state(stack, service) as (state, _),
         open_engine(stack.postgres.url(service), service) as engine,
         engine.connect() as connection,
     ):
@@ -130,13 +160,28 @@ async def digest_of(stack: Stack, service: str) -> str:
         return await state.digest(connection, state.moving)
 
 
-async def replay_of(stack: Stack, service: str) -> Replayed:
-    """Rebuilds a service from the log beside its live state, and swaps."""
+async def replay_of(stack: Stack, service: str, show: Show) -> Replayed:
+    """Rebuilds a service from the log beside its live state, and swaps; `show(applied, entries)` meanwhile."""
     if service in ASKED:
         return await asyncio.to_thread(replay_by_asking, stack, service)
-    async with _state(stack, service) as state:
+    async with _state(stack, service) as (state, log):
+        watching: list[asyncio.Task[None]] = []
 
         def rebuilds(engine: AsyncEngine) -> Sequence[Rebuild]:
-            return [state.rebuild(partition, engine) for partition in range(stack.partitions)]
+            watched = [state.rebuild(partition, engine) for partition in range(stack.partitions)]
+            watching.append(asyncio.create_task(_watch(log, watched, show)))
+            return watched
 
-        return await replay(stack.postgres.url(service), service, rebuilds, state.digest, state.kept, state.migrations)
+        try:
+            url = stack.postgres.url(service)
+            return await replay(url, service, rebuilds, state.digest, state.kept, state.migrations)
+        finally:
+            for task in watching:
+                task.cancel()
+
+
+async def _watch(log: EventLog, watched: Sequence[Watched], show: Show) -> None:
+    entries = sum([await log.end(each.stream) for each in watched])
+    while True:
+        show(min(sum(each.position() for each in watched), entries), entries)
+        await asyncio.sleep(SHOW_EVERY)

@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import httpx
+import structlog
 
 from libs.devstack import logs, prepare
 from libs.devstack.child import Child, Spec
 from libs.devstack.errors import StackError
 from libs.devstack.nats import OPERATOR
 from libs.devstack.provision import make_schemas, make_streams
+from libs.devstack.room import Room
 from libs.devstack.specs import nats_spec, postgres_spec, service_spec
 from libs.devstack.stack import Stack
 from libs.devstack.state import DOWN, READY, STARTING, STOPPING, ProcessState, StackState, supervising, sweep
@@ -30,6 +32,7 @@ class Supervisor:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._state = STARTING
+        self._saved = False
         self._children: list[Child] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._client = httpx.AsyncClient(timeout=5, trust_env=False)
@@ -57,17 +60,31 @@ class Supervisor:
         for child in fresh:
             logs.rotate(child.spec.log)
             await child.start()
-        async with _first_failure() as group:
+        async with _first_failure(fresh) as group:
             for child in fresh:
                 group.create_task(child.until_ready(START_SECONDS))
         self._tasks += [asyncio.create_task(child.keep_alive()) for child in fresh]
 
     async def _tend(self) -> None:
-        """Keeps logs small for as long as the stack runs."""
+        """Keeps logs small for as long as the stack runs, and mends what a full disk left behind."""
+        room = Room(self._stack.layout.nats, self._stack.layout.log("nats"))
         while True:
             await asyncio.sleep(TEND_EVERY)
-            for child in self._children:
-                logs.bound(child.spec.log)
+            if room.is_back():
+                self._child("nats").end()
+            try:
+                self._cut_logs()
+            except OSError as error:
+                structlog.get_logger().warning("logs not cut", error=str(error))
+            if not self._saved:
+                self._save()
+
+    def _child(self, name: str) -> Child:
+        return next(child for child in self._children if child.spec.name == name)
+
+    def _cut_logs(self) -> None:
+        for child in self._children:
+            logs.bound(child.spec.log)
 
     async def stop(self) -> None:
         """Ends services, then engines; nothing is left running."""
@@ -93,22 +110,28 @@ class Supervisor:
             if (state := child.state) is not None:
                 alive[child.spec.name] = state
         stack = self._stack
-        StackState(self._state, os.getpid(), stack.port_base, stack.partitions, stack.workspace, alive).save(
-            stack.layout
-        )
+        told = StackState(self._state, os.getpid(), stack.port_base, stack.partitions, stack.workspace, alive)
+        try:
+            told.save(stack.layout)
+            self._saved = True
+        except OSError as error:  # no room: the children matter more than what stack.json says of them
+            self._saved = False
+            structlog.get_logger().warning("stack.json not written", error=str(error))
 
 
 @asynccontextmanager
-async def _first_failure() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group whose first StackError is raised as itself."""
+async def _first_failure(children: Sequence[Child]) -> AsyncIterator[asyncio.TaskGroup]:
+    """A task group whose first StackError is raised as itself, with a word about the others."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group
     except* StackError as errors:
-        first = errors
+        first = _leaf(errors)
     else:
         return
-    raise _leaf(first)
+    others = [f"{each.spec.name}: {each.waits_for}" for each in children if each.waits_for]
+    also = [other for other in others if not str(first).startswith(other.partition(":")[0] + " ")]
+    raise StackError("\n".join([str(first), *(f"Not ready either: {other}" for other in also)]))
 
 
 def _leaf(error: BaseException) -> BaseException:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from libs.common.contracts.events import Binding
-from libs.common.contracts.stitched import Erased, Facts, Linked, Merged, Moved, Refused
+from libs.common.contracts.stitched import MAX_MOVED, Erased, Facts, Linked, Merged, Moved, Refused
 from libs.common.ids import birth_id
 from services.identity.linking import Link, link
 from services.identity.state import Birth, Counts, Owned, Slice
@@ -78,10 +78,12 @@ class Draft:
                 yield Merged(self._now(loser), loser, binding)
 
     def _moved(self) -> Iterator[Moved]:
-        for loser in self._ended:
-            if loser in self._state.customers:
-                for binding in sorted(self._state.members[loser].bindings):
-                    yield Moved(binding, loser, self._now(loser))
+        losers = [loser for loser in self._ended if loser in self._state.customers]
+        if sum(len(self._state.members[loser].bindings) for loser in losers) > MAX_MOVED:
+            return
+        for loser in losers:
+            for binding in sorted(self._state.members[loser].bindings):
+                yield Moved(binding, loser, self._now(loser))
 
     def _refuse(self, binding: Binding, found: Link) -> None:
         for rule, held in found.held.items():

@@ -99,8 +99,10 @@ def _bear(state: Slice, workspace: str, pseudonym: bytes, owned: Owned) -> None:
 
 
 def _merge(state: Slice, position: int, merged: Merged) -> None:
-    """All that was the loser's is the winner's; its bindings have facts of their own."""
+    """All that was the loser's is the winner's, whether facts name its bindings or not (see Moved)."""
     gone = state.members.pop(merged.loser)
+    for binding in gone.bindings:
+        state.bindings.put(binding, merged.winner)
     for pseudonym in gone.pseudonyms:
         state.pseudonyms.put(pseudonym, state.pseudonyms[pseudonym]._replace(customer=merged.winner))
     for former in gone.former:

@@ -20,6 +20,7 @@ from libs.common.eventlog.base import EventLog, LogFull, LogUnavailable
 from libs.common.ids import new_id
 from services.ingest import metrics
 from services.ingest.entries import Piece, Writing, size_of
+from services.ingest.faults import describe
 
 _RETRY_SECONDS = 0.1
 _ROOM_FOR_HEAD = 4096
@@ -68,12 +69,15 @@ class Committer:
         self._queue: deque[Work] = deque()
         self._events = self._bytes = 0
         self._arrived = asyncio.Event()
+        self._stopped = False
         metrics.QUEUED.set_function(lambda: self._events)
 
     async def submit(self, source: str, pieces: Sequence[Piece]) -> None:
         """Returns when all pieces are durable. Raises Unavailable when they are not known to be."""
         if not pieces:
             return
+        if self._stopped:
+            raise Unavailable("this process is stopping")
         work = Work(source, pieces)
         if self._events + len(pieces) > self._bounds.events or self._bytes + work.bytes > self._bounds.bytes:
             raise Unavailable("the queue to the log is full")
@@ -91,6 +95,7 @@ class Committer:
                     await asyncio.sleep(self._bounds.window)
                 await self._write_one()
         finally:
+            self._stopped = True
             self._drop_all(Unavailable("this process is stopping"))
 
     async def _write_one(self) -> None:
@@ -106,7 +111,7 @@ class Committer:
             self._give_up(finished, Unavailable("the entry was not written; nothing was acknowledged"))
             if not isinstance(error, Exception):
                 raise
-            structlog.get_logger().exception("an entry could not be written")
+            structlog.get_logger().error("an entry could not be written", error=describe(error))
         else:
             metrics.entry_written(writing.tallies(), len(data))
             for work in finished:

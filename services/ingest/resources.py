@@ -51,6 +51,8 @@ class Ingest:
 
     async def ready(self) -> dict[str, Any]:
         """Raises Unavailable when the database, the log or the vault is away."""
+        if self._committing is not None and self._committing.done():
+            raise Unavailable("the group commit has stopped; restart this process")
         report = await self.check()
         workspace = await self.vault.workspace()
         return {**report, "workspace": workspace.workspace, "partition": workspace.partition}

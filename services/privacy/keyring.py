@@ -79,31 +79,42 @@ class Keyring:
             return await self.load(connection, workspace)
 
     async def load(self, connection: AsyncConnection, workspace: str) -> KeyTree:
-        """The tree as `connection` sees it."""
-        # The epoch is read first: a tree may know a key that is newer than its epoch, never the reverse.
+        """The tree as `connection` sees it. Raises NotFound, KeyLost."""
+        row = await self._row(connection, workspace)
+        while True:
+            try:
+                return await self._load(connection, row)
+            except (CannotOpen, MissingKeyFile) as error:
+                lost, row = row, await self._row(connection, workspace)
+                if row.epoch == lost.epoch:
+                    reason = f"{type(error).__name__} {error}".strip()
+                    raise KeyLost(f"workspace {workspace} cannot be opened with {self._directory}: {reason}") from error
+
+    async def _row(self, connection: AsyncConnection, workspace: str) -> store.Workspace:
         row = await store.workspace(connection, workspace)
         if row is None:
             raise NotFound(f"there is no workspace {workspace!r}")
-        tree = self._trees.get(workspace)
+        return row
+
+    async def _load(self, connection: AsyncConnection, row: store.Workspace) -> KeyTree:
+        # The row was read first: a tree may know a key that is newer than its epoch, never the reverse.
+        tree = self._trees.get(row.name)
         if tree is not None and tree.epoch == row.epoch:
             return tree
-        suppresses = await ledger.is_suppressing(connection, workspace)
+        suppresses = await ledger.is_suppressing(connection, row.name)
         if tree is not None and tree.key_file == row.key_file:
-            tree = tree.grown(row.epoch, await store.buckets_since(connection, workspace, tree.epoch), suppresses)
+            tree = tree.grown(row.epoch, await store.buckets_since(connection, row.name, tree.epoch), suppresses)
         else:
-            tree = self._planted(row, await store.buckets_since(connection, workspace, -1), suppresses)
-        present = self._trees.get(workspace)
+            tree = self._planted(row, await store.buckets_since(connection, row.name, -1), suppresses)
+        present = self._trees.get(row.name)
         if present is None or present.epoch <= tree.epoch:  # another load may have been faster
-            self._trees[workspace] = tree
+            self._trees[row.name] = tree
         return tree
 
     def _planted(self, row: store.Workspace, buckets: list[Bucket], suppresses: bool) -> KeyTree:
         suite, files = SUITES[row.suite], self.files(row.name)
-        try:
-            kek = suite.sealer(files.kek(row.key_file))
-            root = open_slot(kek, suite, row.name, ROOT_OWNER, files.read(row.key_file, row.root_slot))
-        except (CannotOpen, MissingKeyFile) as error:
-            raise KeyLost(f"workspace {row.name} cannot be opened with {self._directory}: {error}") from error
+        kek = suite.sealer(files.kek(row.key_file))
+        root = open_slot(kek, suite, row.name, ROOT_OWNER, files.read(row.key_file, row.root_slot))
         return KeyTree(
             workspace=row.name,
             partition=row.partition,

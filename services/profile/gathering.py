@@ -1,5 +1,6 @@
 """From STITCHED entries to what must change, by binding. Pure: no I/O, no keys."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -31,16 +32,38 @@ class Joined:
     pseudonyms: list[Pseudonym]
 
 
+class Owners:
+    """Whose the bindings are that a change names, as its facts apply in their order."""
+
+    def __init__(self) -> None:
+        self.of: dict[bytes, bytes] = {}
+        self._by_customer: defaultdict[bytes, set[bytes]] = defaultdict(set)
+
+    def give(self, binding: bytes, customer: bytes) -> None:
+        """The binding is the customer's from now on."""
+        if binding in self.of:
+            self._by_customer[self.of[binding]].discard(binding)
+        self.of[binding] = customer
+        self._by_customer[customer].add(binding)
+
+    def merge(self, merged: Merged) -> None:
+        """All that is the loser's now is the winner's."""
+        for binding in self._by_customer.pop(merged.loser, ()):
+            self.give(binding, merged.winner)
+
+
 @dataclass
 class Change:
-    """What a run of entries changes.
+    """What a run of entries changes. Merges come first, for they take all that the loser has stored; then `moved`.
 
     Erasures are applied last: after one, identity calls nothing fresh and links nothing that it forgot.
     """
 
     joined: dict[bytes, Joined] = field(default_factory=dict)
     moved: dict[bytes, bytes] = field(default_factory=dict)
+    """Binding to customer; while gathering, to the customer that had it before."""
     merged: list[Merged] = field(default_factory=list)
+    owners: Owners = field(default_factory=Owners)
     events: dict[bytes, list[Arrived]] = field(default_factory=dict)
     erased: list[tuple[str, Erased]] = field(default_factory=list)
     """With the workspace of each."""
@@ -48,6 +71,17 @@ class Change:
     position: int = 0
     """The last EVENTS entry that the change covers, 0 when it covers none."""
     clock: int = 0
+
+    def settle(self) -> None:
+        """Says where bindings ended; moves that the merges themselves bring about are left out."""
+        ended = aliases(self.merged)
+        for binding, joined in self.joined.items():
+            joined.customer = self.owners.of[binding]
+        self.moved = {
+            binding: self.owners.of[binding]
+            for binding, origin in self.moved.items()
+            if ended.get(origin) != self.owners.of[binding]
+        }
 
 
 def gather(entries: Iterable[tuple[int, StitchedEntry]]) -> Change:
@@ -59,6 +93,7 @@ def gather(entries: Iterable[tuple[int, StitchedEntry]]) -> Change:
                 _gather(change, position, EVENTS.decode(data), facts)
                 change.position = position
         change.clock = entry.clock
+    change.settle()
     return change
 
 
@@ -73,12 +108,13 @@ def _gather(change: Change, position: int, entry: EventsEntry, facts: Facts) -> 
         _gather_joined(change, entry, facts)
     elif isinstance(entry, Revealed):
         change.reveals.append((position, entry))
-    change.merged += facts.merged
+    for merged in facts.merged:
+        change.merged.append(merged)
+        change.owners.merge(merged)
     for moved in facts.moved:
-        if moved.binding in change.joined:
-            change.joined[moved.binding].customer = moved.customer
-        else:
-            change.moved[moved.binding] = moved.customer
+        change.owners.give(moved.binding, moved.customer)
+        if moved.binding not in change.joined:
+            change.moved.setdefault(moved.binding, moved.origin)
     change.erased += [(entry.workspace, erased) for erased in facts.erased]
 
 
@@ -107,6 +143,7 @@ def _gather_joined(change: Change, batch: Batch, facts: Facts) -> None:
     for linked in facts.linked:
         own = [each for each in carried[linked.binding].pseudonyms if (linked.binding, each.id) not in held]
         change.joined[linked.binding] = Joined(batch.workspace, linked.customer, batch.suite, own)
+        change.owners.give(linked.binding, linked.customer)
 
 
 def aliases(merged: Iterable[Merged]) -> dict[bytes, bytes]:

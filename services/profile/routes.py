@@ -8,7 +8,7 @@ from libs.common.auth import Caller, require
 from libs.common.clock import iso
 from libs.common.ids import customer_text
 from services.profile import locating, queries, reading
-from services.profile.asking import Asked, Reader, same_workspace
+from services.profile.asking import PARAMETERS, Asked, same_workspace
 from services.profile.resources import resources
 from services.profile.schemas import (
     Accounting,
@@ -27,16 +27,17 @@ MAX_EVENTS = 500
 MAX_REVEALS = 1000
 
 router = APIRouter(prefix="/v1", tags=["profile"])
+Reader = Annotated[Caller, Depends(require("profiles:read"))]
 Auditor = Annotated[Caller, Depends(require("audit:read"))]
 
 
-@router.post("/profiles:lookup")
+@router.post("/profiles:lookup", openapi_extra=PARAMETERS)
 async def lookup(asked: Asked, identifier: Lookup) -> Profile:
     """The profile of whoever owns an identifier."""
     return await reading.profile(asked, await locating.by_identifier(asked, identifier.kind, identifier.value))
 
 
-@router.post("/profiles:batchGet")
+@router.post("/profiles:batchGet", openapi_extra=PARAMETERS)
 async def batch_get(asked: Asked, wanted: BatchGet) -> Profiles:
     """Several profiles, in the order asked for; ids that do not exist are listed, not an error."""
     ids = {text: locating.parse_customer(text) for text in wanted.customer_ids}
@@ -45,19 +46,19 @@ async def batch_get(asked: Asked, wanted: BatchGet) -> Profiles:
     return Profiles(profiles=profiles, missing=[text for text, key in ids.items() if key not in found])
 
 
-@router.get("/profiles/by/{kind}/{value:path}")
+@router.get("/profiles/by/{kind}/{value:path}", openapi_extra=PARAMETERS)
 async def by_identifier(asked: Asked, kind: str, value: str) -> Profile:
     """As `profiles:lookup`, for tools that can only GET."""
     return await reading.profile(asked, await locating.by_identifier(asked, kind, value))
 
 
-@router.get("/profiles/{customer_id}")
+@router.get("/profiles/{customer_id}", openapi_extra=PARAMETERS)
 async def by_id(asked: Asked, customer_id: str) -> Profile:
     """The profile of a customer; the id of one that was merged answers with the customer it is now."""
     return await reading.profile(asked, await locating.by_id(asked, customer_id))
 
 
-@router.get("/profiles/{customer_id}/timeline")
+@router.get("/profiles/{customer_id}/timeline", openapi_extra=PARAMETERS)
 async def timeline(
     asked: Asked,
     customer_id: str,

@@ -21,6 +21,10 @@ _MOVE = """
 UPDATE bindings SET customer = n.customer FROM unnest($1::bytea[], $2::bytea[]) AS n (binding, customer)
 WHERE bindings.binding = n.binding
 """
+_FOLLOW = """
+UPDATE bindings SET customer = n.winner FROM unnest($1::bytea[], $2::bytea[]) AS n (customer, winner)
+WHERE bindings.customer = n.customer
+"""
 _REDIRECT = """
 UPDATE aliases SET winner = n.winner FROM unnest($1::bytea[], $2::bytea[]) AS n (customer, winner)
 WHERE aliases.winner = n.customer
@@ -63,9 +67,9 @@ async def write(driver: asyncpg.Connection, change: Change, folded: Folded, part
     await _join(driver, change.joined, folded.fragments)
     known = sorted(binding for binding in folded.fragments if binding not in change.joined)
     await _update(driver, _GROW, {binding: folded.fragments[binding] for binding in known})
-    await _update(driver, _MOVE, dict(sorted(change.moved.items())))
     if change.merged:
         await _alias(driver, aliases(change.merged))
+    await _update(driver, _MOVE, dict(sorted(change.moved.items())))
     await _copy(driver, "timeline", Arrived._fields, folded.rows)
     reveals = [_reveal(position, partition, entry) for position, entry in change.reveals]
     await _copy(driver, "reveals", _REVEAL_COLUMNS, reveals)
@@ -99,9 +103,10 @@ async def _update(driver: asyncpg.Connection, statement: str, values: Mapping[by
 
 
 async def _alias(driver: asyncpg.Connection, ended: Mapping[bytes, bytes]) -> None:
-    """Older aliases of a customer that ended now follow it; one that lives (again) is no alias."""
+    """Bindings and older aliases of a customer that ended now follow it; one that lives (again) is no alias."""
     losers = sorted(ended)
     winners = [ended[loser] for loser in losers]
+    await driver.execute(_FOLLOW, losers, winners)
     await driver.execute(_REDIRECT, losers, winners)
     await driver.execute("DELETE FROM aliases WHERE customer = ANY($1::bytea[])", winners)
     await driver.execute(_ALIAS, losers, winners)

@@ -1,4 +1,4 @@
-"""Segments on a whole stack: an event and a withdrawal take effect within seconds, erasure for good, a replay agrees."""
+"""Segments on a whole stack: events and withdrawals take effect within seconds, erasure for good, replays agree."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -16,7 +16,7 @@ from libs.common.clock import FixedClock
 from libs.common.consumer import passes
 from libs.common.contracts.events import EVENTS, SourceCreated
 from libs.common.contracts.stitched import STITCHED, Facts, Linked, Stitched
-from libs.common.eventlog.base import EventLog, LogError, LogUnavailable, Reader, WrongExpectation
+from libs.common.eventlog.base import EventLog, LogError, LogFull, LogUnavailable, Reader, WrongExpectation
 from libs.common.eventlog.memory import MemoryLog
 from libs.common.positions import Position, positions_table, read_position
 from libs.common.processor import STITCHING, ProcessorConsumer, ProcessorReplay
@@ -190,6 +190,23 @@ async def test_the_checks_above_notice_a_processor_without(
     assert red
 
 
+async def test_entries_whose_output_is_too_large_for_one_entry_are_taken_in_halves(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = MemoryLog()
+    await fill(log, 20)
+    publish = ProcessorConsumer._publish
+
+    async def refuse_large(self: ProcessorConsumer[Any], before: Position, data: bytes) -> int:
+        if len(STITCHED.decode(data).entries) > 3:
+            raise LogFull("more than the broker takes")
+        return await publish(self, before, data)
+
+    monkeypatch.setattr(ProcessorConsumer, "_publish", refuse_large)
+    assert (await consumer_of(log, engine).catch_up()).position == 20
+    await check_exact(log, engine, 20)
+
+
 async def test_a_crash_between_publish_and_commit_is_mended_from_the_output(
     engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,6 +265,7 @@ async def test_a_position_of_another_log_refuses_to_start(engine: AsyncEngine) -
         await consumer_of(MemoryLog(), engine).catch_up()
 
 
-async def test_a_refused_expectation_is_no_reason_to_stop() -> None:
+async def test_a_refused_expectation_and_a_full_log_are_no_reason_to_stop() -> None:
     assert passes(WrongExpectation("someone else wrote"))
+    assert passes(LogFull("no room; there may be some later"))
     assert not passes(LogError("another history"))

@@ -17,6 +17,8 @@ STITCHED = Registry()
 FRESH, DUPLICATE, SUPPRESSED = 0, 1, 2
 """Outcome of one event: fold it; seen before, ignore; its binding is erased, ignore and count."""
 
+MAX_MOVED = 10_000
+
 
 class Origin(msgspec.Struct, array_like=True, frozen=True):
     """The EVENTS positions that this entry covers, both inclusive; a tick covers none (last = first - 1)."""
@@ -42,7 +44,12 @@ class Merged(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Moved(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A known binding changed its customer."""
+    """A known binding changed its customer.
+
+    Of a merge these are a convenience: an entry whose merges move more than MAX_MOVED bindings has none of them, or
+    whoever sends events could make an entry that no broker takes. `Merged` alone says that all that was the
+    loser's is the winner's.
+    """
 
     binding: bytes
     origin: bytes

@@ -11,6 +11,8 @@ from libs.common.fragment.fold import add_series, merge
 from libs.common.fragment.model import DAYS_KEPT, HOURS_KEPT, MAX_NAMES, Amount, Channel, Fragment, Series, Trait
 
 VERSION = 1
+CUT_BYTES = 2048
+"""Below this size nothing needs to be cut, and looking for it would cost more than the rest of encoding."""
 K = TypeVar("K", int, str)
 V = TypeVar("V")
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000
@@ -24,9 +26,19 @@ class UnknownFragment(Exception):
 
 
 def encode(fragment: Fragment) -> bytes:
-    """The bytes to keep; cuts `fragment` in place first, which its sum does not feel."""
-    cut(fragment)
-    return bytes((VERSION,)) + _encoder.encode(fragment)
+    """The bytes to keep; a fragment that has grown is cut in place first, which its sum does not feel."""
+    data = _encoded(fragment)
+    if data is None or len(data) > CUT_BYTES:
+        cut(fragment)
+        data = _encoder.encode(fragment)
+    return bytes((VERSION,)) + data
+
+
+def _encoded(fragment: Fragment) -> bytes | None:
+    try:
+        return _encoder.encode(fragment)
+    except OverflowError:  # an amount beyond 64 bits, which `cut` wraps
+        return None
 
 
 def decode(data: bytes) -> Fragment:

@@ -7,10 +7,18 @@ import msgspec
 import typer
 from rich import box
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from libs.devstack.commands.common import DEFAULT_DATA, AsJson, Data, console, messages, open_stack, print_json
+from libs.devstack.commands.common import (
+    DEFAULT_DATA,
+    AsJson,
+    Data,
+    console,
+    counting,
+    messages,
+    open_stack,
+    print_json,
+)
 from libs.devstack.state import supervisor_pid
 
 
@@ -55,10 +63,6 @@ def catchup(
     from libs.devstack.catchup import catch_up
 
     stack = open_stack(data)
-    columns = (TextColumn("entries applied"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=messages, transient=True) as progress:
-        task = progress.add_task("applied", total=None)
-        consumers = asyncio.run(
-            catch_up(stack, patience, lambda done, total: progress.update(task, completed=done, total=total))
-        )
+    with counting("entries applied") as show:
+        consumers = asyncio.run(catch_up(stack, patience, show))
     print_json({"positions": msgspec.to_builtins(consumers)})

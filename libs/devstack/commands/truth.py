@@ -7,7 +7,16 @@ import typer
 from rich import box
 from rich.table import Table
 
-from libs.devstack.commands.common import DEFAULT_DATA, AsJson, Data, console, messages, open_stack, print_json
+from libs.devstack.commands.common import (
+    DEFAULT_DATA,
+    AsJson,
+    Data,
+    console,
+    counting,
+    messages,
+    open_stack,
+    print_json,
+)
 
 Service = Annotated[str, typer.Argument(help="such as profile or insights")]
 
@@ -25,8 +34,8 @@ def replay(service: Service, data: Data = DEFAULT_DATA, as_json: AsJson = False)
     """Rebuild a service from the log beside its live state, then swap; exit 1 if the state was another one."""
     from libs.devstack.rebuilding import replay_of
 
-    with messages.status(f"rebuilding {service} from the log"):
-        done = asyncio.run(replay_of(open_stack(data), service))
+    with counting(f"rebuilding {service}: entries folded") as show:
+        done = asyncio.run(replay_of(open_stack(data), service, show))
     if as_json:
         print_json({"service": service, "before": done.before, "after": done.after})
     else:

@@ -19,10 +19,11 @@ from libs.common.errors import AppError, BadRequest, TooLarge, Unauthorized
 from services.ingest import metrics
 from services.ingest.browser import settings_of
 from services.ingest.doors.segment import Limits, parse_batch, parse_one
+from services.ingest.faults import describe
 from services.ingest.http import Answer, App, Arrival, RawHeaders, failure
 from services.ingest.incoming import NotRead, Parsed, Refusal, TooMany
 from services.ingest.pipeline import Source
-from services.ingest.reading import Gone, announced_size, read_body
+from services.ingest.reading import Gone, check_announced, read_body
 from services.ingest.resources import Ingest
 
 Door = Callable[[Arrival], Awaitable[App]]
@@ -72,8 +73,8 @@ def door(handle: Door) -> Door:
             reason = error
         except Gone:
             reason = BadRequest("the body ended early")
-        except Exception:
-            structlog.get_logger().exception("a door failed", path=arrival.scope["path"])
+        except Exception as error:
+            structlog.get_logger().error("a door failed", path=arrival.scope["path"], error=describe(error))
             reason = AppError("this request failed here; the operator's log says why")
         metrics.ANSWERS.labels(str(reason.status)).inc()
         return failure(arrival, reason)
@@ -84,10 +85,11 @@ def door(handle: Door) -> Door:
 async def _receive(parse: Parse, arrival: Arrival) -> App:
     ingest = arrival.ingest
     limit = ingest.settings.body_bytes
-    with ingest.room.take(announced_size(arrival.header(b"content-length"), limit)):
-        key = basic_user(arrival.header(b"authorization"))
-        source = await _source(ingest, key) if key else None
-        body = await read_body(arrival.receive, limit)
+    check_announced(arrival.header(b"content-length"), limit)
+    key = basic_user(arrival.header(b"authorization"))
+    source = await _source(ingest, key) if key else None
+    with ingest.room.enter() as take:
+        body = await read_body(arrival.receive, limit, take)
         await _accept(ingest, source, key, body, parse)
     return Answer(200, _SUCCESS, arrival.cors())
 
@@ -130,8 +132,9 @@ async def _settings(arrival: Arrival) -> App:
 async def _metrics(arrival: Arrival) -> App:
     """The browser SDK's numbers about itself: read to the end, not kept."""
     limit = arrival.ingest.settings.body_bytes
-    announced_size(arrival.header(b"content-length"), limit)
-    await read_body(arrival.receive, limit)
+    check_announced(arrival.header(b"content-length"), limit)
+    with arrival.ingest.room.enter() as take:
+        await read_body(arrival.receive, limit, take)
     return Answer(200, _SUCCESS, arrival.cors())
 
 

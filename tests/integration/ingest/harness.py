@@ -122,7 +122,7 @@ class House:
     vault: VaultTwin
     clock: FixedClock
     consumer: ProjectionConsumer
-    token: str
+    private_key: str
     following: "asyncio.Task[None]"
 
     async def stop_following(self) -> None:
@@ -144,10 +144,22 @@ class House:
         assert answer.status_code == 201, answer.text
         return answer.json()["source"], answer.json()["write_key"]
 
+    def token_for(self, scopes: Sequence[str], workspace: str = WORKSPACE) -> str:
+        """A token of these scopes."""
+        return auth.issue(
+            self.private_key,
+            subject="test",
+            workspace=workspace,
+            scopes=scopes,
+            purposes=[],
+            lifetime_seconds=600,
+            clock=SystemClock(),
+        )
+
     @property
     def admin(self) -> dict[str, str]:
         """The headers of an operator."""
-        return {"Authorization": f"Bearer {self.token}"}
+        return {"Authorization": f"Bearer {self.token_for(['ingest:admin'])}"}
 
     async def send(self, key: str, *events: Any, path: str = "/v1/batch", **envelope: Any) -> httpx.Response:
         """A batch, authorised as Segment's SDKs do."""
@@ -195,8 +207,8 @@ class House:
         ]
 
 
-def credentials(folder: Path) -> tuple[Path, str]:
-    """A public key file, and a token of an operator."""
+def key_pair(folder: Path) -> tuple[Path, str]:
+    """A public key file, and the private key that signs tokens."""
     private = Ed25519PrivateKey.generate()
     path = folder / "public.pem"
     path.write_bytes(
@@ -204,24 +216,15 @@ def credentials(folder: Path) -> tuple[Path, str]:
     )
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
-    token = auth.issue(
-        pem,
-        subject="test",
-        workspace=WORKSPACE,
-        scopes=["ingest:admin"],
-        purposes=[],
-        lifetime_seconds=600,
-        clock=SystemClock(),
     )
-    return path, token
+    return path, pem.decode()
 
 
 @asynccontextmanager
 async def open_house(engine: AsyncEngine, folder: Path, **settings: Any) -> AsyncIterator[House]:
     """The app in its true lifespan, and its projection following the log."""
     log, vault, clock = FlakyLog(), VaultTwin(), FixedClock(NOON)
-    path, token = credentials(folder)
+    path, private_key = key_pair(folder)
     known = IngestSettings(
         nats_url="", database_url="", token_public_key_file=path, ingest_append_seconds=0.5, **settings
     )
@@ -242,7 +245,7 @@ async def open_house(engine: AsyncEngine, folder: Path, **settings: Any) -> Asyn
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://door") as client,
     ):
-        house = House(client, ingest, log, vault, clock, consumer, token, asyncio.create_task(consumer.run()))
+        house = House(client, ingest, log, vault, clock, consumer, private_key, asyncio.create_task(consumer.run()))
         try:
             yield house
         finally:

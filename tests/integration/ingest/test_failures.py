@@ -4,6 +4,7 @@ import asyncio
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from libs.common.clock import SystemClock
 from libs.common.contracts.events import EVENTS, MAX_ENTRY_BYTES
@@ -67,10 +68,12 @@ async def test_what_nobody_foresaw_is_a_500_that_says_nothing_and_stores_nothing
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, key = await house.source()
-    monkeypatch.setattr("services.ingest.pipeline.normalise", lambda *_: 1 / 0)
-    answer = await house.send(key, TRACK)
+    monkeypatch.setattr("services.ingest.pipeline.normalise", lambda *_: int("13912345678x"))
+    with capture_logs() as logged:
+        answer = await house.send(key, TRACK)
     assert answer.status_code == 500
-    assert "division" not in answer.text
+    assert logged[0]["error"].startswith("ValueError at test_failures.py")
+    assert "13912345678" not in f"{answer.text} {logged}"
     assert await house.batches() == []
 
 
@@ -129,6 +132,8 @@ async def test_whoever_waits_when_the_process_stops_is_told() -> None:
     running.cancel()
     results = await asyncio.gather(waiting, behind, return_exceptions=True)
     assert [type(result) for result in results] == [Unavailable, Unavailable]
+    with pytest.raises(Unavailable):
+        await committer.submit("s", [Suppressed(0)])
 
 
 async def test_too_many_bytes_at_once_are_asked_to_come_again(house: House) -> None:

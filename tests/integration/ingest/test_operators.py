@@ -1,6 +1,7 @@
 """Sources, quarantine, accounting and tail: what an operator of a channel sees."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -10,7 +11,8 @@ from sqlalchemy import func, select
 
 from libs.common.contracts.events import EVENTS, Erasure, SourceCreated
 from services.ingest.tables import accounting, quarantine, sources
-from tests.integration.ingest.harness import NOON, STREAM, House, sha
+from tests.integration.ingest.harness import NOON, STREAM, House, open_house, sha
+from tests.postgres import Database
 
 TRACK = {"type": "track", "userId": "user-1", "event": "Viewed"}
 BAD = {"type": "dance"}
@@ -72,6 +74,15 @@ async def test_operators_need_a_token_and_a_write_key_is_none(house: House, meth
     body = {"name": "x", "channel": "web"}
     for headers in ({}, {"Authorization": f"Bearer {key}"}):
         assert (await house.client.request(method, path, json=body, headers=headers)).status_code == 401
+
+
+@pytest.mark.parametrize(("scopes", "workspace"), [(["profiles:read"], "default"), (["ingest:admin"], "other")])
+async def test_a_token_without_the_scope_or_for_another_workspace_is_forbidden(
+    house: House, scopes: list[str], workspace: str
+) -> None:
+    headers = {"Authorization": f"Bearer {house.token_for(scopes, workspace)}"}
+    for path in ("/v1/sources", "/v1/quarantine", "/v1/accounting", "/v1/sources/x/tail"):
+        assert (await house.client.get(path, headers=headers)).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -216,22 +227,32 @@ def _scope(house: House, path: str) -> dict[str, Any]:
         "query_string": b"",
         "root_path": "",
         "scheme": "http",
-        "headers": [(b"authorization", f"Bearer {house.token}".encode())],
+        "headers": [(b"authorization", house.admin["Authorization"].encode())],
         "client": ("test", 1),
         "server": ("door", 80),
     }
 
 
-async def test_a_tail_shows_what_arrives_from_now_on_without_anything_personal(house: House) -> None:
+async def test_a_tail_shows_what_arrives_from_now_on_without_anything_personal(
+    database: Database, tmp_path: Path
+) -> None:
+    async with open_house(await database("ingest"), tmp_path, ingest_window_ms=300) as house:
+        await _tail_beside_another_source(house)
+
+
+async def _tail_beside_another_source(house: House) -> None:
     _, key = await house.source("shop")
     _, other = await house.source("other")
     await house.send(key, {**TRACK, "event": "Before"})
     connected = asyncio.Event()
     tail = asyncio.create_task(tailed(house, "shop", 2, connected))
     await asyncio.wait_for(connected.wait(), 5)
-    await house.send(other, {**TRACK, "event": "Elsewhere"})
-    await house.send(key, {**TRACK, "traits": {"email": "li.lei@example.com"}}, BAD)
+    await asyncio.gather(
+        house.send(other, {**TRACK, "event": "Elsewhere"}, BAD),
+        house.send(key, {**TRACK, "traits": {"email": "li.lei@example.com"}}, BAD),
+    )
     accepted, rejected = await asyncio.wait_for(tail, 5)
+    assert len((await house.batches())[-1].sources) == 2, "both sources are in one entry, only one is shown"
     assert accepted == {
         "time": "2025-11-21T12:00:00.000000Z",
         "outcome": "accepted",

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.clock import DAY, day_of
 from libs.common.contracts.vault import ERASED, LIVE, UNKNOWN, Bound, DayKeyRequest, Identifier, Key, WorkspaceRequest
-from services.privacy import tables
+from services.privacy import ledger, tables
 from services.privacy.buckets import BINDINGS, IDENTIFIERS
 from services.privacy.growth import grow, split_when_full
 from services.privacy.housekeeping import clean
@@ -87,6 +88,22 @@ async def test_rotation_changes_the_kek_and_nothing_else(vault: VaultProcess) ->
         assert await process.vault.day_key(DayKeyRequest(WORKSPACE, day_of(NOON))) == day
     await vault.erase(bound[1])
     assert await live(stale, bound[2:])
+
+
+async def test_a_process_that_starts_while_the_kek_is_rotated_reads_the_new_one(
+    vault: VaultProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bound = await vault.bind([phone(1)])
+    is_suppressing = ledger.is_suppressing
+
+    async def rotate_in_between(connection: AsyncConnection, workspace: str) -> bool:
+        """Called after the row was read and before the files are."""
+        monkeypatch.setattr(ledger, "is_suppressing", is_suppressing)
+        await rotate(vault.ring, WORKSPACE)
+        return await is_suppressing(connection, workspace)
+
+    monkeypatch.setattr(ledger, "is_suppressing", rotate_in_between)
+    assert await live(vault.another(), bound)
 
 
 async def test_the_kek_is_rotated_before_thirty_days_are_over(vault: VaultProcess) -> None:

@@ -35,6 +35,7 @@ class Api:
     client: AsyncClient
     events_log: MemoryLog
     private_key: str
+    opened: ProfileResources
 
     @property
     def world(self) -> World:
@@ -110,4 +111,4 @@ async def open_api(tables: Tables, directory: Path) -> AsyncIterator[Api]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(app.router.lifespan_context(app))
         client = await stack.enter_async_context(AsyncClient(transport=ASGITransport(app), base_url="http://test"))
-        yield Api(tables, client, events_log, private)
+        yield Api(tables, client, events_log, private, app.state.resources)

@@ -63,6 +63,7 @@ async def test_one_profile_is_found_by_any_identifier_however_it_is_written(wang
     looked_up = await wang.post("/v1/profiles:lookup", {"kind": kind, "value": value})
     by_path = await wang.get(f"/v1/profiles/by/{kind}/{value}")
     assert looked_up.json() == by_path.json() == await wang.profile(WANG)
+    assert looked_up.headers["cache-control"] == by_path.headers["cache-control"] == "no-store"
 
 
 async def test_what_is_not_there_is_404_and_the_answer_does_not_repeat_the_identifier(wang: Api) -> None:
@@ -92,9 +93,16 @@ async def test_nothing_is_said_without_token_scope_or_purpose(wang: Api) -> None
     assert (await wang.get(path, scopes=("segments:read",))).status_code == 403
     assert (await wang.get(path, purpose="analytics")).status_code == 403
     headers = wang.headers(("profiles:read",), ("service",))
-    assert (await wang.client.get(path, headers=headers)).status_code == 422
+    assert (await wang.client.get(path, headers=headers)).status_code == 400
     elsewhere = wang.headers(("profiles:read",), ("service",), workspace="other")
     assert (await wang.client.get(path, headers=elsewhere, params={"purpose": "service"})).status_code == 403
+
+
+async def test_the_documentation_names_the_parameters_of_every_question(wang: Api) -> None:
+    paths = (await wang.client.get("/openapi.json")).json()["paths"]
+    for path in ("/v1/profiles:lookup", "/v1/profiles/{customer_id}", "/v1/profiles/{customer_id}/timeline"):
+        (operation,) = paths[path].values()
+        assert {"purpose", "at_least", "at", "reveal"} <= {each["name"] for each in operation["parameters"]}
 
 
 async def test_a_purpose_that_stands_on_consent_sees_nothing_without_consent(wang: Api) -> None:
@@ -311,3 +319,15 @@ async def test_a_deleted_trait_is_not_shown(wang: Api) -> None:
     wang.world.send(Sent(WANG, CARD, EventBody("identify", "", "store", traits={"level": None}), at=NOON + 3 * HOUR))
     await wang.tables.catch_up()
     assert (await wang.profile(WANG))["traits"] == {}
+
+
+async def test_a_database_that_dropped_its_connections_is_asked_again_and_one_that_is_gone_is_503(wang: Api) -> None:
+    before = await wang.profile(WANG)
+    await wang.tables.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    assert await wang.profile(WANG) == before
+    wang.opened.pool.terminate()
+    answer = await wang.get(f"/v1/profiles/{customer_text(WANG)}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")

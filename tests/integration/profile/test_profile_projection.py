@@ -146,6 +146,18 @@ async def test_a_binding_linked_and_moved_in_one_entry_belongs_to_whom_it_moved_
     assert await tables.rows("SELECT DISTINCT customer FROM bindings") == [(WANG,)]
 
 
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_bindings_follow_a_merge_that_names_none_of_them(tables: Tables, at_once: bool) -> None:
+    """Identity leaves `moved` out when it would be too long."""
+    tables.world.send(Sent(WANG, BROWSER), Sent(LI, PHONE), Sent(ZHAO, CARD))
+    if not at_once:
+        await tables.catch_up()
+    for winner, loser in ((LI, ZHAO), (WANG, LI)):
+        tables.world.merge(winner, loser, tell=False)
+    await tables.catch_up()
+    assert await tables.rows("SELECT customer, count(*) FROM bindings GROUP BY 1") == [(WANG, 3)]
+
+
 async def test_identifiers_that_identity_held_out_do_not_lead_to_the_customer(tables: Tables) -> None:
     tablet = ids(device_id="store tablet")
     tables.world.send(Sent(WANG, (*PHONE, *tablet)), held=tablet)

@@ -184,12 +184,13 @@ class World:
         outcomes = bytes(each.outcome for each in sent)
         self._append(batch, Facts(outcomes, linked, list(merged), self._follow(merged), refused))
 
-    def merge(self, winner: bytes, loser: bytes) -> None:
-        """Joins two customers, with the facts that identity gives."""
+    def merge(self, winner: bytes, loser: bytes, *, tell: bool = True) -> None:
+        """Joins two customers, with the facts that identity gives; `tell` names the bindings that move."""
         merged = [Merged(winner, loser, b"evidence")]
+        moved = self._follow(merged)
         self._append(
             Batch(WORKSPACE, NOON, self.vault.suite.name, [], [], [], [], []),
-            Facts(b"", [], merged, self._follow(merged)),
+            Facts(b"", [], merged, moved if tell else []),
         )
 
     def move(self, binding: bytes, customer: bytes) -> None:

@@ -64,11 +64,12 @@ def test_as_root_a_child_becomes_another_user_who_may_only_pass_through(tmp_path
     (closed / "secret").chmod(0o600)
     identity = postgres_identity([closed / "secret"])
     assert closed_to_others(closed / "secret") is not None
-    text = f"import os; print(os.getuid(), open({str(closed / 'secret')!r}).read()); open({str(closed / 'new')!r}, 'w')"
+    secret, new = str(closed / "secret"), str(closed / "new")
+    text = f"import os; print(os.getuid(), os.access({secret!r}, os.R_OK), open({secret!r}).read()); open({new!r}, 'w')"
     done = subprocess.run(
         launch_command(program(text), signal.SIGTERM, identity), capture_output=True, text=True, check=False
     )
-    assert done.stdout == f"{identity.uid} readable through the one capability\n"
+    assert done.stdout == f"{identity.uid} True readable through the one capability\n"
     assert "PermissionError" in done.stderr
     assert closed.stat().st_mode & 0o777 == 0o700
 
@@ -108,6 +109,27 @@ async def test_a_child_that_dies_is_started_again_and_its_new_pid_is_known(tmp_p
     await child.stop(5)
     await keeping
     assert not psutil.pid_exists(child.state.pid)
+
+
+async def test_a_child_is_kept_alive_although_a_start_failed(tmp_path: Path) -> None:
+    """A full disk makes `start` fail; what is started only when there is room again must not be given up."""
+    starts: asyncio.Queue[int] = asyncio.Queue()
+
+    def changed() -> None:
+        assert child.state is not None
+        starts.put_nowait(child.state.pid)
+        if child.state.restarts == 1:
+            raise OSError("No space left on device")
+
+    child = Child(spec(tmp_path, "import signal; signal.pause()"), changed)
+    await child.start()
+    keeping = asyncio.create_task(child.keep_alive())
+    async with asyncio.timeout(20):
+        for _ in range(2):
+            os.kill(await starts.get(), signal.SIGKILL)
+        await starts.get()
+    await child.stop(5)
+    await keeping
 
 
 async def test_a_child_that_does_not_want_to_stop_is_stopped(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_the_broker_syncs_before_it_acknowledges_and_listens_on_loopback_only(tm
     config = json.loads(nats_config(tmp_path))
     assert config["jetstream"]["sync_interval"] == "always"
     assert config["listen"].startswith("127.0.0.1:")
-    assert config["max_payload"] == 4 * 1024 * 1024
+    assert config["max_payload"] == 16 * 1024 * 1024
 
 
 def test_every_user_of_the_broker_has_a_password_of_its_own(tmp_path: Path) -> None:

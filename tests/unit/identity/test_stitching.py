@@ -57,6 +57,18 @@ def test_two_customers_that_a_binding_joins_merge_into_the_older() -> None:
     assert people.are_one("e1", "a1", "d1")
 
 
+def test_a_merge_of_too_many_bindings_names_none_of_them_and_moves_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or whoever sends events could make an entry that no broker takes, and identity would stop for good."""
+    monkeypatch.setattr("services.identity.draft.MAX_MOVED", 2)
+    people = Partition()
+    people.send("m1")
+    people.send("m2", "m2 a1", "m2 a2")
+    facts = people.send("m1 m2")
+    assert facts.merged == [Merged(born_at(1, 0), born_at(2, 0), binding("m1 m2").id)]
+    assert facts.moved == []
+    assert {people.customer_of_binding(each) for each in ("m2", "m2 a1", "m2 a2", "m1 m2")} == {born_at(1, 0)}
+
+
 def test_the_winner_is_the_older_even_when_the_younger_is_stronger() -> None:
     people = Partition()
     people.send("a1")
