@@ -10,9 +10,12 @@ from typing import Any, Protocol, TypeVar, cast
 
 import structlog
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
 
 from libs.common import crypto, telemetry
-from libs.common.errors import install_error_handlers
+from libs.common.consumer import passes
+from libs.common.errors import AppError, BadRequest, Unavailable, install_error_handlers, problem
 
 
 class Resources(Protocol):
@@ -40,6 +43,18 @@ async def readyz(request: Request) -> dict[str, Any]:
     return {"status": "ready", **await resources.ready()}
 
 
+async def _database_error(_: Request, error: Exception) -> JSONResponse:
+    """A database that is away is waited for; a value that it cannot hold, such as U+0000, is the caller's."""
+    known: AppError
+    if passes(error):
+        known = Unavailable(f"the database is away ({type(error).__name__})")
+    elif str(getattr(getattr(error, "orig", None), "sqlstate", "")).startswith("22"):
+        known = BadRequest("a value in the path or the query is one that no text or number here can be")
+    else:
+        raise error
+    return problem(known.status, known.code, known.detail, known.headers)
+
+
 def create_app(
     name: str,
     resources: Callable[[AsyncExitStack], Awaitable[R]],
@@ -61,6 +76,8 @@ def create_app(
 
     app = FastAPI(title=f"wanliu {name}", lifespan=lifespan)
     install_error_handlers(app)
+    for kind in (DBAPIError, OSError):
+        app.add_exception_handler(kind, _database_error)
     for router in (health, telemetry.router, *routers):
         app.include_router(router)
     return app

@@ -19,6 +19,7 @@ async def open_engine(url: str, schema: str, *, pool_size: int = 5) -> AsyncIter
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
+        hide_parameters=True,  # errors reach logs and /readyz: they name the statement, never its values
         connect_args={"server_settings": {"search_path": schema, "jit": "off"}, "timeout": 10},
     )
     try:

@@ -21,7 +21,7 @@ from libs.devstack.state import DOWN, READY, STARTING, STOPPING, ProcessState, S
 from libs.devstack.table import processes
 
 Report = Callable[[str], None]
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 SERVICE_STOP_SECONDS, ENGINE_STOP_SECONDS = 10.0, 30.0
 TEND_EVERY = 5.0
 

@@ -100,6 +100,7 @@ def _cleaned(body: EventBody, found: Found) -> Normal:
 
 
 _FREE = ("properties", "traits", "personal", "context", "campaign", "event", "message_id", "medium")
+_SCANNED = ("traits", "context", "campaign", "event", "medium")
 
 
 def _redacted(body: EventBody, needles: redaction.Needles) -> EventBody:
@@ -108,7 +109,7 @@ def _redacted(body: EventBody, needles: redaction.Needles) -> EventBody:
 
 def _scanned(body: EventBody) -> tuple[EventBody, Counter[str]]:
     properties = scan.scan(body.properties, keys=True)
-    others = {name: scan.scan(getattr(body, name), keys=False) for name in ("traits", "context", "campaign")}
+    others = {name: scan.scan(getattr(body, name), keys=False) for name in _SCANNED}
     counts = properties.counts + sum((one.counts for one in others.values()), Counter[str]())
     values = {name: one.value for name, one in others.items()}
     return _replaced(body, {"properties": properties.value, **values}), counts

@@ -26,8 +26,8 @@ FAULTS = int(os.environ.get("WANLIU_FAULTS", "36"))
 PEOPLE = int(os.environ.get("WANLIU_PEOPLE", "300"))
 SEED = int(os.environ.get("WANLIU_SEED", "20261121"))
 EVENTS_EACH = 30
-PAUSE_SECONDS = (0.4, 1.6)
-PACE_SECONDS = 0.1  # between two batches, so that the load lasts about as long as the harm
+PAUSE_SECONDS = (0.3, 1.3)
+PACE_SECONDS = 0.18  # between two batches, so that the load lasts longer than the harm
 
 
 def wanliu(stack: Stack, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -49,7 +49,7 @@ async def test_no_acknowledged_event_is_lost_or_doubled_whatever_dies(new_stack:
         chaos = Chaos(stack, proxy, random.Random(SEED))
         sending = asyncio.create_task(send_all(proxy.url, key, todo, journal, clients=4, seed=SEED, pace=PACE_SECONDS))
         await chaos.run(FAULTS, PAUSE_SECONDS)
-        assert not sending.done(), "the load ended before the harm: raise WANLIU_PEOPLE"
+        assert not sending.done(), "the load ended before the harm: raise PACE_SECONDS or WANLIU_PEOPLE"
         await sending
         assert journal.acknowledged == {message for person in people for message in person.sent}
     await catch_up(stack, 120)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, Table, func, select
+from sqlalchemy import BigInteger, Column, MetaData, Table, func, literal, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from libs.common.contracts.events import EVENTS, SourceDeleted
@@ -122,3 +123,12 @@ async def test_an_entry_newer_than_this_build_stops_the_consumer(engine: AsyncEn
         await consumer_of(log, engine, Recording()).catch_up()
     async with engine.connect() as connection:
         assert (await connection.execute(select(func.count()).select_from(seen))).scalar() == 0
+
+
+async def test_what_fails_in_the_database_is_told_without_its_values(engine: AsyncEngine) -> None:
+    """Consumers show why they wait on /readyz, which anybody may read."""
+    async with engine.connect() as connection:
+        with pytest.raises(DBAPIError) as failed:
+            await connection.execute(select(func.length(literal("+8613912345678")) / literal(0)))
+    assert "SELECT" in str(failed.value)
+    assert "13912345678" not in str(failed.value)

@@ -104,6 +104,12 @@ async def test_a_name_that_two_sources_have_must_be_said_as_an_id(house: House) 
     assert (await house.client.get("/v1/quarantine?source=other", headers=house.admin)).status_code == 404
 
 
+@pytest.mark.parametrize("path", ["quarantine?source=%00", "accounting?source=%00", "sources/%00/tail"])
+async def test_a_text_that_the_database_cannot_hold_is_a_bad_request(house: House, path: str) -> None:
+    answer = await house.client.get(f"/v1/{path}", headers=house.admin)
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+
+
 async def test_quarantine_lists_reasons_and_places_newest_first_in_pages(house: House) -> None:
     source, key = await house.source()
     await house.send(key, BAD, {**TRACK, "userId": "unknown"}, {**TRACK, "timestamp": "noon"})

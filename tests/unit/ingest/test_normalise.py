@@ -38,11 +38,12 @@ def test_an_own_identifier_in_a_property_a_url_a_key_or_the_name_is_redacted() -
 
 def test_leaks_of_others_are_blanked_and_counted() -> None:
     properties = {"note": "ask han@example.com or 13987654321", "receiver_phone": "x", "phone": "13987654321"}
-    found = normal(properties=properties, context={"page": {"title": "mail to han@example.com"}})
+    found = normal(event="To han@example.com", properties=properties, context={"page": {"title": "han@example.com!"}})
     opened = decode_body(found.body)
+    assert opened.event == "To [email]"
     assert opened.properties == {"note": "ask [email] or [phone]", "receiver_phone": "x", "phone": "[personal]"}
-    assert opened.context == {"page": {"title": "mail to [email]"}}
-    assert found.blanked == {"email": 2, "phone": 1, "key": 1}
+    assert opened.context == {"page": {"title": "[email]!"}}
+    assert found.blanked == {"email": 3, "phone": 1, "key": 1}
 
 
 def test_digits_of_a_message_id_and_bytes_of_a_number_do_not_look_like_a_leak() -> None:
