@@ -18,7 +18,7 @@ from libs.devstack.stack import Stack
 from tests.faults.chaos import Chaos
 from tests.faults.crowd import Person, batches
 from tests.faults.sending import Journal, send_all
-from tests.faults.verifying import verify
+from tests.faults.verifying import channel_figures, define_buyers, members, verify
 from tests.proxy import Proxy
 from tests.stack import WANLIU, StackFactory
 
@@ -42,6 +42,7 @@ async def test_no_acknowledged_event_is_lost_or_doubled_whatever_dies(new_stack:
     stack = await asyncio.to_thread(new_stack)
     with api.client(stack, "ingest", ["ingest:admin"]) as ingest:
         key = api.answer(ingest.post("/v1/sources", json={"name": "crowd", "channel": "web"}))["write_key"]
+    buyers = define_buyers(stack)
     people = [Person(number, f"x{SEED}") for number in range(PEOPLE)]
     todo = batches(people, SEED, EVENTS_EACH, size=20)
     journal = Journal()
@@ -57,7 +58,10 @@ async def test_no_acknowledged_event_is_lost_or_doubled_whatever_dies(new_stack:
     print(f"\n{verdict}; faults={chaos.done.total()} {dict(chaos.done)}; attempts={journal.attempts}")
     assert chaos.done.total() >= FAULTS
     assert verdict.exact, verdict
-    for service in ("identity", "profile"):
+    said, sent = channel_figures(stack, people)
+    assert said == sent, "channel figures are not what was sent"
+    assert len(members(stack, buyers)) == len(people), "not everybody who ordered is a member"
+    for service in ("ingest", "identity", "profile", "privacy", "segments", "insights"):
         replayed = json.loads(wanliu(stack, "replay", service, "--json").stdout)
         assert replayed["before"] == replayed["after"], f"a replay of {service} gives another state"
     balance = wanliu(stack, "reconcile", "--json")

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from libs.devstack import api
 from libs.devstack.stack import Stack
-from tests.faults.crowd import Person
+from tests.faults.crowd import START, Person
 
 PAGE = 500
 
@@ -94,3 +95,38 @@ async def _message_ids(client: httpx.AsyncClient, customer: str) -> list[str]:
         before = page.get("next") or ""
         if not before:
             return ids
+
+
+def channel_figures(stack: Stack, people: list[Person]) -> tuple[dict[str, object], dict[str, object]]:
+    """What insights says of everybody's one channel, and what was sent."""
+    span = {"from": START[:10], "to": START[:10], "by": "total"}
+    with api.client(stack, "insights", ["insights:read"], ["service"]) as http:
+        said: dict[str, object] = api.answer(http.get("/v1/channels", params=span))["total"]
+    return said, {
+        "events": sum(len(person.sent) for person in people),
+        "customers": len(people),
+        "orders": sum(person.orders for person in people),
+        "revenue": {"CNY": sum(person.spent_minor for person in people)},
+    }
+
+
+def define_buyers(stack: Stack) -> str:
+    """Defines the segment of everybody who ever ordered, and returns its id."""
+    definition = {"event": {"name": "Order Completed"}}
+    with api.client(stack, "segments", ["segments:write"], ["service"]) as http:
+        written = http.post("/v1/segments", json={"name": "buyers", "purpose": "service", "definition": definition})
+        return str(api.answer(written)["segment"])
+
+
+def members(stack: Stack, segment: str) -> set[str]:
+    """The customer ids of all members."""
+    found: set[str] = set()
+    after = ""
+    with api.client(stack, "segments", ["segments:read"], ["service"]) as http:
+        while True:
+            params = {"purpose": "service", "limit": "100"} | ({"after": after} if after else {})
+            page = api.answer(http.get(f"/v1/segments/{segment}/members", params=params))
+            found |= {member["customer_id"] for member in page["members"]}
+            after = page["next"] or ""
+            if not after:
+                return found
