@@ -1,4 +1,4 @@
-"""The whole chain: HTTP batch -> durable -> stitched -> profile; events per second and CPU per event and process.
+"""The whole chain: HTTP batch -> durable -> stitched -> profile, segments, history; events per second and CPU per event and process.
 
 Starts a stack of its own in a temporary directory, on loopback, bounded by --events. Run `make bench`.
 """
@@ -70,7 +70,7 @@ class Run:
         yield f"{self.name}: {self.events:,} events in {self.load.requests:,} requests"
         requests = self.load.requests / self.load.seconds
         yield f"  accepted, durable        {accepted:>10,.0f} events/s  {requests:,.0f} requests/s"
-        yield f"  visible in profiles      {applied:>10,.0f} events/s"
+        yield f"  applied everywhere       {applied:>10,.0f} events/s"
         median, late = self.load.percentile(0.5) * 1000, self.load.percentile(0.99) * 1000
         yield f"  answer                   {median:>10.1f} ms median, {late:.1f} ms p99, {self.load.retried} sent again"
         for name, seconds in sorted(self.cpu.items(), key=lambda item: -item[1]):
@@ -107,12 +107,27 @@ async def bare_copy(stack: Stack, rows: int) -> float:
         await connection.close()
 
 
+SEGMENTS = (
+    {"event": {"name": "Order Completed", "op": "gte", "count": 2, "within": {"days": 30}}},
+    {"all": [{"event": {"name": "Product Viewed"}}, {"not": {"event": {"name": "Order Completed"}}}]},
+)
+
+
+def define_segments(stack: Stack) -> None:
+    """Two ordinary segments, so that the chain has something to decide."""
+    with api.client(stack, "segments", ["segments:write"], ["service"]) as http:
+        for number, definition in enumerate(SEGMENTS):
+            segment = {"name": f"bench {number}", "purpose": "service", "definition": definition}
+            api.answer(http.post("/v1/segments", json=segment))
+
+
 async def run(events: int, people: int, port_base: int) -> None:
     """Warms up, then measures batches of 100 and single events."""
     with fresh_stack(port_base) as stack:
         with api.client(stack, "ingest", ["ingest:admin"]) as ingest:
             source = api.answer(ingest.post("/v1/sources", json={"name": "bench", "channel": "web"}))
         key = source["write_key"]
+        define_segments(stack)
         print(f"bare COPY into PostgreSQL    {await bare_copy(stack, 50_000):>10,.0f} rows/s")
         await measure(stack, key, "warm-up (every person is new)", max(people * 2, 2000), 100, people, 8)
         for name, count, size, connections in (
