@@ -1,4 +1,4 @@
-"""The whole chain: HTTP batch -> durable -> stitched -> profile, segments, history; events/s, CPU per event and process.
+"""The whole chain: HTTP -> durable -> stitched -> profile, segments, history; events/s, CPU per event and process.
 
 Starts a stack of its own in a temporary directory, on loopback, bounded by --events. Run `make bench`.
 """
