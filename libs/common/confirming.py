@@ -24,7 +24,7 @@ KEPT = (TABLE,)
 EXPECTED = ("identity", "insights", "privacy", "profile", "segments", "vault")
 """Who must have confirmed before an erasure is complete: every service that keeps something of people."""
 
-POLL_SECONDS = 0.2
+POLL_SECONDS, STOP_SECONDS = 0.2, 2.0
 
 _NOTE = """
 INSERT INTO confirmations (request, workspace, partition, counts, noted_at, sent)
@@ -60,6 +60,16 @@ async def note(
     await driver.execute(_NOTE, request, workspace, partition, msgspec.json.encode(dict(counts)).decode())
 
 
+async def _whole(step: "asyncio.Future[int]") -> None:
+    """Awaits a step; when cancelled, lets it end first: a connection that is cut off while it opens would leak."""
+    try:
+        await asyncio.shield(step)
+    except asyncio.CancelledError:
+        await asyncio.wait([step], timeout=STOP_SECONDS)
+        step.cancel()
+        raise
+
+
 @dataclass
 class Confirmer:
     """Publishes what was noted, at least once; a reactor of a worker (see worker.Consumers)."""
@@ -79,7 +89,7 @@ class Confirmer:
 
     async def _follow(self) -> None:
         while True:
-            await self.publish()
+            await _whole(asyncio.ensure_future(self.publish()))
             self.progress.waiting_for = ""
             await asyncio.sleep(POLL_SECONDS)
 

@@ -38,7 +38,7 @@ def create() -> FastAPI:
 
         await opened.nats.subscribe(EVICT_SUBJECT, cb=evict)
         rights = await open_rights(stack, settings)
-        recorder = await open_recorder(stack, settings, vault, opened.log, rights)
+        recorder = await open_recorder(stack, settings, vault, opened.log)
         decided = Gate(
             opened.log,
             rights,

@@ -41,12 +41,10 @@ async def open_rights(stack: AsyncExitStack, settings: PrivacySettings) -> Async
     return engine
 
 
-async def open_recorder(
-    stack: AsyncExitStack, settings: PrivacySettings, vault: Vault, log: EventLog, rights: AsyncEngine
-) -> Recorder:
+async def open_recorder(stack: AsyncExitStack, settings: PrivacySettings, vault: Vault, log: EventLog) -> Recorder:
     """What writes decisions and requests."""
     pool = await stack.enter_async_context(open_pool(settings.database_url, RIGHTS))
-    return Recorder(vault, log, rights, pool, settings.privacy_wait_seconds)
+    return Recorder(vault, log, pool, settings.privacy_wait_seconds)
 
 
 @dataclass

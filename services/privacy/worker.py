@@ -32,7 +32,7 @@ def create() -> FastAPI:
             await opened.nats.publish(EVICT_SUBJECT, msgspec.msgpack.encode(evict))
 
         rights = await open_rights(stack, settings)
-        recorder = await open_recorder(stack, settings, Vault(ring), opened.log, rights)
+        recorder = await open_recorder(stack, settings, Vault(ring), opened.log)
         running = []
         for partition in range(settings.partitions):
             projection, stream = Forgetting(ring, publish), stitched_stream(partition)

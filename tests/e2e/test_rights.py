@@ -1,7 +1,9 @@
 """A person's decisions and deletion on a whole stack: every process, every engine, the broker's permissions."""
 
 import json
+import signal
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,9 +13,9 @@ import httpx
 import pytest
 
 from libs.devstack import api
-from tests.stack import RunningStack
+from tests.stack import RunningStack, StackFactory
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 SCOPES = ("privacy:read", "privacy:write")
 READ = ("profiles:read", "personal:reveal")
 
@@ -51,11 +53,10 @@ def until(stack: RunningStack, request: str, state: str) -> dict[str, Any]:
     raise AssertionError(f"{request} is {found['state']}, not {state}: {found}")
 
 
-@pytest.fixture
-def person(stack: RunningStack, request: pytest.FixtureRequest) -> tuple[str, str, str]:
+def make_person(stack: RunningStack, name: str) -> tuple[str, str, str]:
     """A user with a phone and a browser, in the profile; (write key, user id, phone)."""
-    number = abs(hash(request.node.name)) % 10**8
-    key, user, phone = stack.create_source(request.node.name[:40]), f"u-{number}", f"+86139{number:08d}"
+    number = zlib.crc32(name.encode()) % 10**8
+    key, user, phone = stack.create_source(name[:40]), f"u-{number}", f"+86139{number:08d}"
     send(
         stack,
         key,
@@ -65,6 +66,12 @@ def person(stack: RunningStack, request: pytest.FixtureRequest) -> tuple[str, st
     )
     stack.catchup()
     return key, user, phone
+
+
+@pytest.fixture
+def person(stack: RunningStack, request: pytest.FixtureRequest) -> tuple[str, str, str]:
+    """One on the shared stack."""
+    return make_person(stack, request.node.name)
 
 
 def test_a_withdrawal_holds_for_every_identifier_when_it_is_answered(
@@ -149,10 +156,15 @@ def test_a_pending_deletion_restricts_at_once_and_its_cancelling_lifts_that(
         assert http.post(f"/v1/requests/{request}/confirm", json={}).status_code == 409
 
 
-def test_a_deletion_that_is_due_later_survives_kills_and_is_carried_out(
-    stack: RunningStack, person: tuple[str, str, str]
-) -> None:
-    _, user, _ = person
+def test_kills_delay_a_deletion_and_silence_of_privacy_shows_nothing(new_stack: StackFactory) -> None:
+    stack = new_stack()
+    _, user, _ = make_person(stack, "killed")
+    stack.kill("privacy", signal.SIGSTOP)
+    try:
+        for purpose in ("service", "marketing"):
+            assert profile(stack, "user_id", user, purpose).status_code == 503
+    finally:
+        stack.kill("privacy", signal.SIGCONT)
     with privacy(stack) as http:
         asked = {"type": "deletion", "identifiers": [{"kind": "user_id", "value": user}]}
         request = api.answer(http.post("/v1/requests", json=asked))["request"]
@@ -181,3 +193,19 @@ def test_suppressed_identifiers_never_come_back_and_others_come_back_as_a_new_pe
         assert api.answer(http.post("/v1/consents/grant", json=who))["outcomes"] == ["suppressed"]
     balance = stack.wanliu("reconcile", "--json")
     assert balance.returncode == 0, balance.stdout
+
+
+def test_consents_are_imported_by_the_command_and_bad_rows_are_told(
+    stack: RunningStack, person: tuple[str, str, str], tmp_path: Path
+) -> None:
+    _, user, phone = person
+    file = tmp_path / "consents.csv"
+    header = "kind,value,purpose,decision,decided_at,method,notice"
+    rows = [f"phone,{phone[3:]},marketing,同意,2024-01-31,门店,v1", "phone,nobody,marketing,同意,2024-01-31,门店,v1"]
+    file.write_bytes("\r\n".join([header, *rows]).encode("gb18030"))
+    done = stack.wanliu("privacy", "import-consents", str(file))
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["errors"] == [
+        {"row": 3, "reason": "`value` is no phone: empty, malformed or a word for nobody"}
+    ]
+    assert reasons(profile(stack, "user_id", user, "marketing")) == set()

@@ -31,15 +31,15 @@ def privacy(stack: RunningStack) -> Iterator[httpx.Client]:
         yield http
 
 
-def buy(stack: RunningStack, key: str, user: str) -> None:
-    event = {"type": "track", "userId": user, "event": "Order Completed", "properties": {"revenue": 9.5}}
+def buy(stack: RunningStack, key: str, user: str, event: str = "Order Completed") -> None:
+    sent = {"type": "track", "userId": user, "event": event, "properties": {"revenue": 9.5}}
     with httpx.Client(base_url=stack.url("ingest"), auth=(key, ""), trust_env=False, timeout=30) as http:
-        api.answer(http.post("/v1/batch", json={"batch": [event]}))
+        api.answer(http.post("/v1/batch", json={"batch": [sent]}))
 
 
-def define(stack: RunningStack, name: str, purpose: str = "marketing") -> str:
+def define(stack: RunningStack, name: str, purpose: str = "marketing", definition: Any = BUYERS) -> str:
     with segments(stack) as http:
-        body = {"name": name, "purpose": purpose, "definition": BUYERS}
+        body = {"name": name, "purpose": purpose, "definition": definition}
         written = api.answer(http.post("/v1/segments", json=body))
         segment: str = written["segment"]
         api.answer(http.get(f"/v1/segments/{segment}", params={"at_least": written["position"]}))
@@ -101,15 +101,16 @@ def test_an_event_and_a_withdrawal_are_effective_within_five_seconds(stack: Runn
 
 
 def test_the_erased_are_in_no_segment_and_a_replay_gives_the_same_digest(stack: RunningStack) -> None:
-    key, user, segment = stack.create_source("segments-erase"), "segments-user-9", define(stack, "e2e erased")
-    buy(stack, key, user)
+    key, user = stack.create_source("segments-erase"), "segments-user-9"
+    segment = define(stack, "e2e erased", definition={"event": {"name": "Sighed"}})
+    buy(stack, key, user, "Sighed")
     stack.catchup()
     decide(stack, user, "grant")
     takes(EFFECTIVE_SECONDS, lambda: len(members(stack, segment)) == 1)
     customer = members(stack, segment)[0]["customer_id"]
     with privacy(stack) as http:
         who = {"identifiers": [{"kind": "user_id", "value": user}]}
-        request = api.answer(http.post("/v1/requests", json={"kind": "deletion", **who}))["request"]
+        request = api.answer(http.post("/v1/requests", json={"type": "deletion", **who}))["request"]
         api.answer(http.post(f"/v1/requests/{request}/confirm", json={"delay_seconds": 0}))
 
         def confirmed() -> bool:

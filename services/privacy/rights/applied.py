@@ -2,23 +2,22 @@
 
 import asyncio
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+import asyncpg
 
 from libs.common.errors import Unavailable
-from libs.common.positions import read_position
 from services.privacy.rights.decisions import NAME
 
 POLL_SECONDS = 0.005
+_POSITION = "SELECT position FROM positions WHERE consumer = $1 AND partition = $2"
 
 
-async def wait_applied(engine: AsyncEngine, partition: int, position: int, seconds: float) -> None:
+async def wait_applied(pool: asyncpg.Pool, partition: int, position: int, seconds: float) -> None:
     """Returns once the decisions of EVENTS up to `position` are in force. Raises Unavailable after `seconds`."""
     found = 0
     try:
         async with asyncio.timeout(seconds):
             while True:
-                async with engine.connect() as connection:
-                    found = (await read_position(connection, NAME, partition)).position
+                found = await pool.fetchval(_POSITION, NAME, partition) or 0
                 if found >= position:
                     return
                 await asyncio.sleep(POLL_SECONDS)

@@ -152,9 +152,11 @@ async def _records(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[str]]:
 
 def _last_end(text: str) -> int:
     """Behind the last line's end before which quotes are balanced."""
-    end = text.rfind("\n") + 1
-    while end and text.count('"', 0, end) % 2:
-        end = text.rfind("\n", 0, end - 1) + 1
+    end = at = quotes = 0
+    while following := text.find("\n", at) + 1:
+        quotes += text.count('"', at, following)
+        at = following
+        end = end if quotes % 2 else at
     return end
 
 

@@ -6,7 +6,6 @@ from itertools import groupby
 from typing import NamedTuple
 
 import asyncpg
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from libs.common.contracts.events import EVENTS, ConsentDecision, Consents, EventsEntry, Pseudonym
 from libs.common.contracts.vault import BindRequest, Identifier, WorkspaceRequest
@@ -51,7 +50,6 @@ class Recorder:
 
     vault: Vault
     log: EventLog
-    engine: AsyncEngine
     pool: asyncpg.Pool
     seconds: float
 
@@ -70,7 +68,7 @@ class Recorder:
     async def in_force(self, workspace: str, position: int) -> None:
         """Returns when everything up to the position is in force. Raises Unavailable."""
         if position:
-            await wait_applied(self.engine, await self.partition(workspace), position, self.seconds)
+            await wait_applied(self.pool, await self.partition(workspace), position, self.seconds)
 
     async def record(self, workspace: str, actor: str, decided: Sequence[Decided]) -> Recorded:
         """Records what is news, oldest decision first, and returns when it is in force. Raises Unavailable.

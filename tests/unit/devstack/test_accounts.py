@@ -12,11 +12,12 @@ from libs.devstack.reconciling import Account
 INGEST = {"received": 10, "accepted": 7, "rejected": 1, "duplicate": 1, "suppressed": 1}
 IDENTITY = {"fresh": 4, "duplicate": 1, "suppressed": 0}
 PROFILE = {"stored": 2, "erased": 1}
+INSIGHTS = {"stored": 1, "erased": 1}
 
 
 def account(to_identity: int = 2, to_profile: int = 1, **changes: dict[str, int]) -> Account:
-    counts = {"ingest": INGEST, "identity": IDENTITY, "profile": PROFILE, **changes}
-    return Account("src", "web", counts["ingest"], counts["identity"], counts["profile"], to_identity, to_profile)
+    counts = {"ingest": INGEST, "identity": IDENTITY, "profile": PROFILE, "insights": INSIGHTS, **changes}
+    return Account("src", "web", *counts.values(), to_identity, to_profile, to_insights=2)
 
 
 def test_what_is_in_flight_belongs_to_the_balance() -> None:
@@ -32,6 +33,7 @@ def test_what_is_in_flight_belongs_to_the_balance() -> None:
         (account(to_identity=1), "identity was given 6 events and decided about 5: 1 missing"),
         (account(identity=IDENTITY | {"duplicate": 3}), "identity was given 5 events and decided about 7: 2 too many"),
         (account(profile=PROFILE | {"stored": 1}), "profile was given 3 events and keeps or erased 2: 1 missing"),
+        (account(insights=INSIGHTS | {"erased": 2}), "insights was given 2 events and keeps or erased 3: 1 too many"),
     ],
 )
 def test_an_imbalance_says_where_and_how_much(changed: Account, fault: str) -> None:

@@ -54,7 +54,7 @@ def test_no_process_logs_requests(stack: Stack) -> None:
 
 
 def test_an_unknown_service_is_answered_with_those_there_are(stack: Stack) -> None:
-    with pytest.raises(StackError, match=r"'nope'.*ingest, identity, profile, privacy"):
+    with pytest.raises(StackError, match=r"'nope'.*ingest, identity, profile, segments, insights, privacy"):
         stack.url("nope")
 
 
