@@ -9,7 +9,7 @@ from libs.devstack.demo.stage import Stage
 
 def account_for_everything(stage: Stage) -> None:
     """Shows each source's account and checks that all balance with nothing in flight."""
-    stage.screen.act("6  Nothing disappeared silently")
+    stage.screen.act("9  Nothing disappeared silently")
     accounts = asyncio.run(reconcile(stage.stack))
     rows = []
     for one in accounts:

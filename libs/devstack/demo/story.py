@@ -13,7 +13,9 @@ from libs.devstack.demo.cast import new_cast
 from libs.devstack.demo.checks import must, must_equal
 from libs.devstack.demo.doors import Doors
 from libs.devstack.demo.farewell import forget, look_around
+from libs.devstack.demo.figures import Numbers, show_numbers
 from libs.devstack.demo.history import load_history
+from libs.devstack.demo.marketing import consent_and_enter, withdraw_and_leave
 from libs.devstack.demo.screen import Screen, day, money, short
 from libs.devstack.demo.shop import find_history
 from libs.devstack.demo.stage import Stage
@@ -31,11 +33,15 @@ def run(stack: Stack, console: Console, *, cdnow: Path | None = None, full: bool
     started, history = monotonic(), find_history(cdnow)
     stage = Stage(stack, Screen(console), Doors(stack), new_cast())
     stage.screen.say(f"[bold]万流归宗[/]  ten thousand streams, one source  [dim](run {stage.cast.run})[/]")
+    numbers = Numbers(stage)
     send_from_four_channels(stage)
     customer = meet_one_customer(stage)
     friend = meet_the_friend(stage, customer)
     regular = load_history(stage, history, full)
-    forget(stage, customer, friend)
+    segment = consent_and_enter(stage, customer)
+    show_numbers(stage, numbers, customer, friend)
+    withdraw_and_leave(stage, customer, segment)
+    forget(stage, customer, friend, numbers)
     account_for_everything(stage)
     if stays:
         look_around(stage, regular)
