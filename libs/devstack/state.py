@@ -51,6 +51,10 @@ class StackState(msgspec.Struct, frozen=True):
             raise StackError(
                 f"there is no stack in {layout.root}: `wanliu up` makes one, --data (or WANLIU_DATA) names another"
             ) from None
+        except msgspec.DecodeError:
+            raise StackError(
+                f"{layout.state} is damaged: `wanliu down`, which does not need it, then `wanliu up` write it anew"
+            ) from None
 
     def save(self, layout: Layout) -> None:
         """Replaces stack.json."""

@@ -61,6 +61,13 @@ def test_a_second_supervisor_is_refused_and_the_first_is_known(layout: Layout) -
     assert supervisor_pid(layout) is None
 
 
+@pytest.mark.parametrize("content", [b"", b"damaged", b"{}"])
+def test_a_damaged_state_file_says_what_to_do(layout: Layout, content: bytes) -> None:
+    layout.state.write_bytes(content)
+    with pytest.raises(StackError, match="damaged: `wanliu down`"):
+        StackState.load(layout)
+
+
 def test_a_directory_without_a_stack_says_what_to_do(layout: Layout) -> None:
     with pytest.raises(StackError, match="`wanliu up` makes one"):
         StackState.load(layout)

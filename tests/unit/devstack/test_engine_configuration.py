@@ -5,10 +5,17 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from libs.common.contracts.events import MAX_ENTRY_BYTES
+from libs.common.contracts.stitched import MAX_MOVED, Facts, Moved
+from libs.common.contracts.vault import BindRequest, Identifier
+from libs.common.identifiers import MAX_LENGTH
+from libs.common.vault_client import MAX_SETS
 from libs.devstack import nats, postgres
 from libs.devstack.provision import SERVICE_NAMES
+from services.ingest.identifiers import MAX_IDENTIFIERS
 
 
 class Passwords:
@@ -105,3 +112,15 @@ def test_the_cluster_has_checksums_and_sorts_without_the_machine_s_libraries(tmp
     assert "--data-checksums" in command
     assert command[command.index("--locale-provider") + 1] == "builtin"
     assert command[command.index("--auth") + 1] == "scram-sha-256"
+
+
+def test_the_largest_request_to_the_vault_fits_into_a_message() -> None:
+    """Else a few clients with long identifiers would make everybody's requests fail."""
+    widest = Identifier("wechat_unionid", "\N{CJK UNIFIED IDEOGRAPH-20000}" * MAX_LENGTH)
+    request = BindRequest("default", [[widest] * MAX_IDENTIFIERS] * MAX_SETS)
+    assert len(msgspec.msgpack.encode(request)) < nats.MAX_PAYLOAD
+
+
+def test_the_longest_list_of_moved_bindings_fits_into_a_message_beside_its_entry() -> None:
+    moved = [Moved(bytes(16), bytes(16), bytes(16))] * MAX_MOVED
+    assert len(msgspec.msgpack.encode(Facts(moved=moved))) + MAX_ENTRY_BYTES < nats.MAX_PAYLOAD / 4
