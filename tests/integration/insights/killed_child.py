@@ -1,7 +1,8 @@
 """A process that follows a log into a history and is killed while it inserts; run by test_insights_kills.py.
 
 A kill from outside nearly always finds it between two inserts (m: 0 of 12 left a row), so it strikes itself, with
-the same signal: a random moment after an insert began (even seeds), or right after it, before the position is committed (odd ones).
+the same signal: a random moment after an insert began (even seeds), or right after it, before the position is
+committed (odd ones).
 """
 
 import asyncio
