@@ -3,12 +3,15 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import asyncpg
 import msgspec
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
 from nats.aio.msg import Msg
 
 from libs.common.app import create_app
 from libs.common.contracts.vault import EVICT_SUBJECT, Evict
+from libs.common.errors import Unavailable, problem
 from libs.common.eventlog.base import events_stream
 from services.privacy.gate import Gate
 from services.privacy.growth import grow
@@ -56,4 +59,12 @@ def create() -> FastAPI:
         key = ReceiptKey(settings.vault_dir)
         return PrivacyResources(settings, opened.engine, opened.nats, opened.log, vault, gate, decided, recorder, key)
 
-    return create_app("privacy", resources, [router, rights_router], log_level=settings.log_level)
+    app = create_app("privacy", resources, [router, rights_router], log_level=settings.log_level)
+    for away in (asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, asyncpg.InterfaceError, OSError):
+        app.add_exception_handler(away, _database_away)
+    return app
+
+
+async def _database_away(_: Request, error: Exception) -> JSONResponse:
+    detail = f"the database does not answer ({type(error).__name__}); send the same again"
+    return problem(Unavailable.status, Unavailable.code, detail, {"Retry-After": "1"})

@@ -5,7 +5,7 @@ from collections import defaultdict
 from libs.common.contracts.segments import Crossed, SegmentFacts
 from libs.common.contracts.stitched import StitchedEntry
 from libs.common.purposes import may_process
-from services.segments.evaluation import earliest, evaluate
+from services.segments.evaluation import earliest
 from services.segments.folding import absorb
 from services.segments.state import Judgement, Member, State
 
@@ -70,13 +70,15 @@ def _judgement(state: State, customer: bytes) -> Judgement:
         return _NOWHERE
     fragment, decided = state.fragment(customer), state.decided(customer)
     restricted = state.is_restricted(customer)
+    purposes = {each.purpose for each in wanted.values()}
+    leave = {purpose: may_process(purpose, decided, restricted=restricted) for purpose in purposes}
     belongs, refused, looks = set[str](), dict[str, str](), list[int | None]()
     for segment, each in wanted.items():
-        allowed = may_process(each.purpose, decided, restricted=restricted)
+        allowed = leave[each.purpose]
         if not allowed.allowed:
             refused[segment] = allowed.reason
             continue
-        verdict = evaluate(each.condition, fragment, state.clock)
+        verdict = each.rule(fragment, state.clock)
         looks.append(verdict.changes_at)
         if verdict.holds:
             belongs.add(segment)

@@ -5,7 +5,8 @@ n hours when the hour n + 1 after its own begins. Hours for windows of at most M
 """
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from libs.common.fragment import Fragment
@@ -31,29 +32,48 @@ class Verdict(NamedTuple):
     changes_at: int | None
 
 
-def evaluate(condition: Any, fragment: Fragment, clock: int) -> Verdict:
-    """The verdict of a parsed definition about a customer, who is the sum of their fragments."""
-    inside = definition.children(condition)
+Rule = Callable[[Fragment, int], Verdict]
+"""The verdict of a definition about a customer, who is the sum of their fragments, at a clock."""
+
+
+def compiled(condition: Any) -> Rule:
+    """The rule that a parsed definition is; what depends on the definition alone is worked out here, once."""
+    inside = [compiled(each) for each in definition.children(condition)]
     if inside:
-        verdicts = [evaluate(each, fragment, clock) for each in inside]
-        held = [verdict.holds for verdict in verdicts]
-        if isinstance(condition, definition.AllOf):
-            holds = all(held)
-        else:
-            holds = any(held) if isinstance(condition, definition.AnyOf) else not any(held)
-        return Verdict(holds, earliest(verdict.changes_at for verdict in verdicts))
+        return _composed(condition, inside)
     if isinstance(condition, definition.IfTrait):
-        return Verdict(_trait(condition.trait, fragment), None)
+        return partial(_trait_rule, condition.trait)
     if isinstance(condition, definition.IfEvent):
-        return _event(condition.event, fragment, clock)
+        return _event(condition.event)
     if isinstance(condition, definition.IfRevenue):
-        return _revenue(condition.revenue, fragment, clock)
-    return _not_seen(condition.not_seen, fragment, clock)
+        return _revenue(condition.revenue)
+    return _not_seen(condition.not_seen)
+
+
+def evaluate(condition: Any, fragment: Fragment, clock: int) -> Verdict:
+    """The verdict of a parsed definition, for whoever asks only once."""
+    return compiled(condition)(fragment, clock)
+
+
+def _composed(condition: Any, inside: Sequence[Rule]) -> Rule:
+    together = all if isinstance(condition, definition.AllOf) else any
+    wanted = not isinstance(condition, definition.NoneOf)
+
+    def rule(fragment: Fragment, clock: int) -> Verdict:
+        verdicts = [each(fragment, clock) for each in inside]
+        holds = together([verdict.holds for verdict in verdicts]) is wanted
+        return Verdict(holds, earliest([verdict.changes_at for verdict in verdicts]))
+
+    return rule
 
 
 def earliest(times: Iterable[int | None]) -> int | None:
     """The first of the times there are."""
     return min((time for time in times if time is not None), default=None)
+
+
+def _trait_rule(trait: Trait, fragment: Fragment, _: int) -> Verdict:
+    return Verdict(_trait(trait, fragment), None)
 
 
 def _trait(trait: Trait, fragment: Fragment) -> bool:
@@ -83,24 +103,41 @@ def _comparable(value: Any, wanted: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _event(wanted: EventCount, fragment: Fragment, clock: int) -> Verdict:
-    series = [channel.events[wanted.name] for channel in fragment.channels.values() if wanted.name in channel.events]
+def _event(wanted: EventCount) -> Rule:
+    name, compare, count = wanted.name, COMPARE[wanted.op], wanted.count
+
+    def holds(total: int) -> bool:
+        return compare(total, count)
+
+    def ever(fragment: Fragment, _: int) -> Verdict:
+        channels = fragment.channels.values()
+        return Verdict(holds(sum([each.events[name].count for each in channels if name in each.events])), None)
+
     if wanted.within is None:
-        return Verdict(COMPARE[wanted.op](sum(each.count for each in series), wanted.count), None)
+        return ever
     bucket, size = _window(wanted.within)
-    buckets = [each.hours if bucket == HOUR else each.days for each in series]
-    return _windowed(buckets, bucket, size, clock, lambda total: COMPARE[wanted.op](total, wanted.count))
+
+    def windowed(fragment: Fragment, clock: int) -> Verdict:
+        series = [each.events[name] for each in fragment.channels.values() if name in each.events]
+        buckets = [each.hours if bucket == HOUR else each.days for each in series]
+        return _windowed(buckets, bucket, size, clock, holds)
+
+    return windowed
 
 
-def _revenue(wanted: Revenue, fragment: Fragment, clock: int) -> Verdict:
-    amounts = [
-        channel.revenue[wanted.currency] for channel in fragment.channels.values() if wanted.currency in channel.revenue
-    ]
-    if wanted.within is None:
-        return Verdict(COMPARE[wanted.op](sum(each.minor for each in amounts), wanted.minor), None)
-    assert wanted.within.days is not None  # noqa: S101 - parse saw to it
-    days = [each.days for each in amounts]
-    return _windowed(days, DAY, wanted.within.days, clock, lambda total: COMPARE[wanted.op](total, wanted.minor))
+def _revenue(wanted: Revenue) -> Rule:
+    currency, compare, minor, within = wanted.currency, COMPARE[wanted.op], wanted.minor, wanted.within
+
+    def holds(total: int) -> bool:
+        return compare(total, minor)
+
+    def rule(fragment: Fragment, clock: int) -> Verdict:
+        amounts = [each.revenue[currency] for each in fragment.channels.values() if currency in each.revenue]
+        if within is None or within.days is None:
+            return Verdict(holds(sum([each.minor for each in amounts])), None)
+        return _windowed([each.days for each in amounts], DAY, within.days, clock, holds)
+
+    return rule
 
 
 def _window(within: Within) -> tuple[int, int]:
@@ -128,9 +165,13 @@ def _windowed(
     return Verdict(now, None)
 
 
-def _not_seen(wanted: NotSeen, fragment: Fragment, clock: int) -> Verdict:
-    last = max((channel.last_seen for channel in fragment.channels.values()), default=None)
-    if last is None:
-        return Verdict(False, None)
-    silent_at = last + (wanted.hours * HOUR if wanted.hours is not None else (wanted.days or 0) * DAY)
-    return Verdict(True, None) if clock >= silent_at else Verdict(False, silent_at)
+def _not_seen(wanted: NotSeen) -> Rule:
+    silence = wanted.hours * HOUR if wanted.hours is not None else (wanted.days or 0) * DAY
+
+    def rule(fragment: Fragment, clock: int) -> Verdict:
+        last = max([channel.last_seen for channel in fragment.channels.values()], default=None)
+        if last is None:
+            return Verdict(False, None)
+        return Verdict(True, None) if clock >= last + silence else Verdict(False, last + silence)
+
+    return rule

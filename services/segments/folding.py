@@ -132,8 +132,8 @@ def _define(state: State, position: int, entry: SegmentDefined) -> None:
     old = state.segments.get(entry.segment)
     if old is not None and old.purpose != entry.purpose:
         state.cleared.append(Cleared(entry.segment, "purpose_changed"))
-    condition = read_definition(entry.segment, entry.definition)
-    row = (entry.workspace, entry.name, entry.purpose, entry.definition, condition, position, state.clock)
+    rule = read_definition(entry.segment, entry.definition)
+    row = (entry.workspace, entry.name, entry.purpose, entry.definition, rule, position, state.clock)
     state.segments.put(entry.segment, Segment(*row))
     state.sweeps.put(entry.workspace, b"")
 

@@ -118,8 +118,8 @@ async def _load_partition(driver: asyncpg.Connection, state: State, partition: i
         partition,
     ):
         segment, workspace, name, purpose, data, position, at = found
-        condition = read_definition(segment, data)
-        state.segments[segment] = Segment(workspace, name, purpose, data, condition, position, at)
+        rule = read_definition(segment, data)
+        state.segments[segment] = Segment(workspace, name, purpose, data, rule, position, at)
     state.sweeps = Rows(await driver.fetch("SELECT workspace, after FROM sweeps WHERE partition = $1", partition))
 
 

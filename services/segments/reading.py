@@ -7,6 +7,7 @@ import msgspec
 
 from services.segments import definition
 from services.segments.definition import InvalidDefinition
+from services.segments.evaluation import Rule, compiled
 
 
 class UnknownDefinition(Exception):
@@ -19,13 +20,13 @@ def write_definition(given: Any) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _parsed(data: bytes) -> Any:
-    return definition.parse(msgspec.json.decode(data))
+def _compiled(data: bytes) -> Rule:
+    return compiled(definition.parse(msgspec.json.decode(data)))
 
 
-def read_definition(segment: str, data: bytes) -> Any:
-    """The condition behind the bytes. Raises UnknownDefinition."""
+def read_definition(segment: str, data: bytes) -> Rule:
+    """The rule behind the bytes. Raises UnknownDefinition."""
     try:
-        return _parsed(data)
+        return _compiled(data)
     except (InvalidDefinition, msgspec.DecodeError) as error:
         raise UnknownDefinition(f"segment {segment}: {error}: upgrade the reader first") from None

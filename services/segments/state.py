@@ -3,13 +3,14 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from libs.common.contracts.segments import Cleared
 from libs.common.contracts.stitched import Merged
 from libs.common.crypto import CannotOpen
 from libs.common.fragment import Fragment, empty, merge
 from libs.common.fragment.codec import cut
+from services.segments.evaluation import Rule
 from services.segments.sealing import Sealed
 
 K = TypeVar("K", bound=Hashable)
@@ -53,7 +54,7 @@ class Segment(NamedTuple):
     name: str
     purpose: str
     definition: bytes
-    condition: Any
+    rule: Rule
     position: int
     at: int
 

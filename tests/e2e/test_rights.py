@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from libs.devstack import api
+from tests.faults.test_forgetting_stack import places_of
 from tests.stack import RunningStack, StackFactory
 
 PATIENCE_SECONDS = 60
@@ -62,7 +63,7 @@ def make_person(stack: RunningStack, name: str) -> tuple[str, str, str]:
         key,
         {"anonymousId": f"b-{number}", "event": "Viewed"},
         {"anonymousId": f"b-{number}", "userId": user, "event": "Signed In"},
-        {"userId": user, "type": "identify", "traits": {"phone": phone, "name": "李雷"}},
+        {"userId": user, "type": "identify", "traits": {"phone": phone, "name": "李雷" + user}},
     )
     stack.catchup()
     return key, user, phone
@@ -138,6 +139,7 @@ def test_a_deletion_from_preview_to_a_receipt_that_is_verified_offline(
     assert "not genuine" in forged.stderr
     for command in ("digest", "replay"):
         assert stack.wanliu(command, "privacy").returncode == 0
+    assert places_of([user, phone, phone[3:], "李雷" + user], stack.layout.root) == []
 
 
 def test_a_pending_deletion_restricts_at_once_and_its_cancelling_lifts_that(

@@ -1,4 +1,4 @@
-"""wanliu privacy erase | status | import-consents | request | confirm | receipt | verify."""
+"""wanliu privacy erase | status | import-consents | request | confirm | cancel | receipt | verify."""
 
 import json
 from pathlib import Path
@@ -72,6 +72,12 @@ def confirm(
 ) -> None:
     """Confirm a deletion: the person is restricted at once and erased after the delay."""
     print_json(_post(data, f"/v1/requests/{request}/confirm", {"delay_seconds": delay}))
+
+
+@app.command()
+def cancel(request: str, data: Data = DEFAULT_DATA) -> None:
+    """Cancel a deletion that is not yet due: the restriction is lifted."""
+    print_json(_post(data, f"/v1/requests/{request}/cancel", {}))
 
 
 @app.command()
