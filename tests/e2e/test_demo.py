@@ -2,6 +2,9 @@
 
 import asyncio
 import io
+import json
+import os
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -10,14 +13,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from libs.devstack.demo import run
+from libs.devstack.demo import figures, run
 from libs.devstack.demo.checks import StoryBroken
 from libs.devstack.demo.doors import Doors
 from libs.devstack.demo.reading import check_history
 from libs.devstack.demo.shop import Purchase, invent, read_cdnow
-from tests.stack import RunningStack
+from tests.stack import WANLIU, RunningStack
 
 pytestmark = pytest.mark.stack
+
+ROOT = Path(__file__).resolve().parents[2]
+PORTS = re.compile(r"http://127\.0\.0\.1:81(\d\d)")
 
 
 def written(path: Path, purchases: tuple[Purchase, ...]) -> Path:
@@ -44,6 +50,11 @@ def test_the_demo_tells_a_true_story_and_its_commands_work_when_pasted(stack: Ru
     assert "All eight lead to cus_" in told
     assert "Refused by rule `user_id limit 1`, held out: anonymous_id" in told
     assert "Equal to the cent." in told
+    assert "later she is in (" in told
+    assert "credited to web · social · weibo · autumn-coats" in told
+    assert "withheld (`consent_withdrawn`)" in told
+    assert "all six confirmed" in told
+    assert "With one digit changed" in told
     assert "Every claim above was checked." in told
     pasted = told[told.index("TOKEN=") : told.index("Every claim")]
     assert pasted.count("curl") == 3
@@ -73,3 +84,54 @@ def test_the_demo_fails_when_a_customer_is_not_as_the_history_says(stack: Runnin
     false = replace(true, purchases=(*true.purchases[:-1], last._replace(cents=last.cents + 1)))
     with pytest.raises(StoryBroken, match=rf"\(orders, cents\) of {true.card(last.customer)} is"):
         asyncio.run(check_history(stack, false, lambda: None))
+
+
+def test_the_demo_fails_when_insights_says_something_else_than_was_sent(
+    stack: RunningStack, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "REVENUE", figures.REVENUE + 1)
+    with pytest.raises(StoryBroken, match="the revenue that her campaign is credited with is"):
+        play(stack, history)
+
+
+def pasted_from(readme: str) -> list[str]:
+    """The commands of the story in a README, block by block."""
+    text = (ROOT / readme).read_text()
+    story = text[text.index("<!-- story -->") : text.index("<!-- /story -->")]
+    return re.findall(r"```sh\n(.*?)```", story, re.DOTALL)
+
+
+def paste(stack: RunningStack, blocks: list[str], place: Path) -> list[str]:
+    """What each block prints in one bash that stops at the first failure, pasted against this stack."""
+    between = "\n--- next block ---\n"
+    script = f"printf '{between}'\n".join(blocks).replace(".venv/bin/wanliu", " ".join(WANLIU))
+    script = PORTS.sub(lambda found: f"http://127.0.0.1:{stack.port_base + int(found[1])}", script)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "WANLIU_DATA": str(stack.layout.root)}
+    shell = subprocess.run(
+        ["bash", "-eu", "-o", "pipefail", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=place,
+        env=environment,
+    )
+    assert shell.returncode == 0, shell.stderr + shell.stdout
+    return shell.stdout.split(between)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="pasting needs curl")
+def test_every_curl_command_of_the_readme_works_when_pasted(stack: RunningStack, tmp_path: Path) -> None:
+    blocks = pasted_from("README.md")
+    assert blocks == pasted_from("README.zh-CN.md")
+    _, profile, segment, numbers, withdrawn, forgotten = paste(stack, blocks, tmp_path)
+    assert '"success":true' in profile
+    assert '"orders":2,"revenue":{"CNY":75750}' in profile
+    assert '"reason":"consent"' in segment or '"customer_id":"cus_' in segment
+    assert '"revenue":{"CNY":75750}' in numbers
+    assert '"medium":"social","source":"weibo","campaign":"autumn"' in numbers
+    assert '"members":[]' in withdrawn
+    assert '"consent_withdrawn"' in withdrawn
+    assert json.loads((tmp_path / "receipt.json").read_text())
+    assert '"code":"not_found"' in forgotten
+    assert '"CNY":75750' not in forgotten[forgotten.index("not_found") :]
