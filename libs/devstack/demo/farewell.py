@@ -123,20 +123,28 @@ def _verify_receipt(stage: Stage, request: str) -> None:
     forged = receipt.replace('"events": 10', '"events": 11')
     must(forged != receipt, "the receipt says how many events were erased")
     with tempfile.TemporaryDirectory(prefix="wanliu-receipt-") as directory:
-        place = Path(directory)
-        (place / "key.pem").write_text(key)
-        for name, text, genuine in (("receipt", receipt, True), ("forged", forged, False)):
-            file = place / f"{name}.json"
-            file.write_text(text)
-            words = ("privacy", "verify", str(file), "--key", str(place / "key.pem"))
-            done = subprocess.run(  # noqa: S603 - our own command
-                [sys.executable, "-P", "-m", "libs.devstack.cli", *words], capture_output=True, text=True, check=False
-            )
-            must_equal(done.returncode == 0, genuine, f"whether `wanliu privacy verify` takes the {name} as genuine")
+        file, public = Path(directory) / "receipt.json", Path(directory) / "key.pem"
+        file.write_text(receipt)
+        public.write_text(key)
+        words = ("-m", "libs.devstack.cli", "privacy", "verify", str(file), "--key", str(public))
+        done = subprocess.run([sys.executable, "-P", *words], capture_output=True, text=True, check=False)  # noqa: S603
+    must_equal(done.returncode, 0, "the exit code of `wanliu privacy verify` for the receipt")
+    must(not _is_genuine(forged, key), "an altered receipt is not genuine")
     stage.screen.say(
         "Her receipt says in counts what was erased and names nobody. `wanliu privacy verify`, offline and with the "
         "public key alone: genuine. With one digit changed: not genuine."
     )
+
+
+def _is_genuine(receipt: str, key: str) -> bool:
+    """What `wanliu privacy verify` decides, without another process."""
+    from services.privacy.rights.receipts import verify
+
+    try:
+        verify(json.loads(receipt), key)
+    except ValueError:
+        return False
+    return True
 
 
 def look_around(stage: Stage, card: str) -> None:
