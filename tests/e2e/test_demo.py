@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from libs.devstack.demo import figures, run
+from libs.devstack.demo import figures, marketing, run
 from libs.devstack.demo.checks import StoryBroken
 from libs.devstack.demo.doors import Doors
 from libs.devstack.demo.reading import check_history
@@ -48,15 +48,16 @@ def play(stack: RunningStack, history: Path) -> str:
 
 def test_the_demo_tells_a_true_story_and_its_commands_work_when_pasted(stack: RunningStack, history: Path) -> None:
     told = play(stack, history)
-    assert "All eight lead to cus_" in told
-    assert "Refused by rule `user_id limit 1`, held out: anonymous_id" in told
-    assert "Equal to the cent." in told
-    assert "later she is in (" in told
-    assert "credited to web · social · weibo · autumn-coats" in told
-    assert "withheld (`consent_withdrawn`)" in told
-    assert "all six confirmed" in told
-    assert "With one digit changed" in told
-    assert "Every claim above was checked." in told
+    said = " ".join(told.split())
+    assert "All eight lead to cus_" in said
+    assert "Refused by rule `user_id limit 1`, held out: anonymous_id" in said
+    assert "Equal to the cent." in said
+    assert "later she is in (" in said
+    assert "credited to web · social · weibo · autumn-coats" in said
+    assert "withheld (`consent_withdrawn`)" in said
+    assert "all six confirmed" in said
+    assert "With one digit changed" in said
+    assert "Every claim above was checked." in said
     pasted = told[told.index("TOKEN=") : told.index("Every claim")]
     assert pasted.count("curl") == 3
     if shutil.which("curl") is None:
@@ -92,6 +93,16 @@ def test_the_demo_fails_when_insights_says_something_else_than_was_sent(
 ) -> None:
     monkeypatch.setattr(figures, "REVENUE", figures.REVENUE + 1)
     with pytest.raises(StoryBroken, match="the revenue that her campaign is credited with is"):
+        play(stack, history)
+
+
+def test_the_demo_fails_when_a_withdrawal_is_not_effective(
+    stack: RunningStack, history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide = marketing.decide
+    grants = {"grant": decide, "withdraw": lambda *_: None}
+    monkeypatch.setattr(marketing, "decide", lambda stage, what, *who: grants[what](stage, what, *who))
+    with pytest.raises(StoryBroken, match="she has left the segment within 5 s"):
         play(stack, history)
 
 

@@ -29,7 +29,7 @@ def consent_and_enter(stage: Stage, customer: str) -> str:
     segment = _define(stage)
     must_equal(_reasons(stage, customer), {"no_consent"}, "why nothing is shown of her for marketing")
     must(segment not in _segments(stage, customer), "two orders do not bring her into the segment without consent")
-    _decide(stage, "grant", "phone", person.phone)
+    decide(stage, "grant", "phone", person.phone)
     seconds = _takes("she is in the segment", lambda: segment in _segments(stage, customer))
     must_equal(_reasons(stage, customer), set(), "what withholds her whole profile for marketing")
     with client(stage.stack, "segments", ("segments:read",), (PURPOSE,)) as http:
@@ -47,7 +47,7 @@ def withdraw_and_leave(stage: Stage, customer: str, segment: str) -> None:
     screen, person = stage.screen, stage.cast.customer
     screen.act("7  She withdraws her consent")
     before = _standing(stage)
-    _decide(stage, "withdraw", "wechat_openid", person.openid)
+    decide(stage, "withdraw", "wechat_openid", person.openid)
     seconds = _takes("she has left the segment", lambda: segment not in _segments(stage, customer))
     must_equal(_reasons(stage, customer), {"consent_withdrawn"}, "why nothing is shown of her for marketing")
     must_equal(_standing(stage), before, "her profile for purpose service")
@@ -76,7 +76,8 @@ def _is_it(segment: dict[str, Any]) -> bool:
     return (segment["name"], segment["purpose"], segment["definition"]) == (SEGMENT, PURPOSE, BUYERS)
 
 
-def _decide(stage: Stage, what: str, kind: str, value: str) -> None:
+def decide(stage: Stage, what: str, kind: str, value: str) -> None:
+    """Records that she grants or withdraws (`what`) her consent, by one identifier; in force when we return."""
     with client(stage.stack, "privacy", ("privacy:write",)) as http:
         body = {"identifiers": [{"kind": kind, "value": value}], "purpose": PURPOSE, **NOTICE}
         must_equal(answer(http.post(f"/v1/consents/{what}", json=body))["outcomes"], ["recorded"], "the outcome")
