@@ -17,7 +17,8 @@ INSIGHTS = {"stored": 1, "erased": 1}
 
 def account(to_identity: int = 2, to_profile: int = 1, **changes: dict[str, int]) -> Account:
     counts = {"ingest": INGEST, "identity": IDENTITY, "profile": PROFILE, "insights": INSIGHTS, **changes}
-    return Account("src", "web", *counts.values(), to_identity, to_profile, to_insights=2)
+    ingest, identity, profile, insights = (counts[name] for name in ("ingest", "identity", "profile", "insights"))
+    return Account("src", "web", ingest, identity, profile, insights, to_identity, to_profile, 2)
 
 
 def test_what_is_in_flight_belongs_to_the_balance() -> None:
