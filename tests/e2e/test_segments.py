@@ -1,4 +1,4 @@
-"""Segments on a whole stack: an event and a withdrawal are effective within seconds, erasure for good; replay agrees."""
+"""Segments on a whole stack: an event and a withdrawal are effective within seconds, erasure for good."""
 
 import time
 from collections.abc import Callable, Iterator
