@@ -7,14 +7,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.insights import checking
 from services.insights.engine import Engine
+from services.insights.projection import InsightsProjection
 
 
 @dataclass
 class Following:
-    """Looks once whether the history is whole, and rests between batches: small inserts are dear."""
+    """Looks once whether the history is whole; rests between small batches, for a small insert costs as a large one."""
 
     engine: Engine
     database: AsyncEngine
+    projection: InsightsProjection
     rest_seconds: float
     _looked: bool = False
 
@@ -23,4 +25,5 @@ class Following:
         if not self._looked:
             await checking.require_whole(self.engine, self.database)
             self._looked = True
-        await asyncio.sleep(self.rest_seconds)
+        if not self.projection.behind:
+            await asyncio.sleep(self.rest_seconds)

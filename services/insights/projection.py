@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.contracts.stitched import StitchedEntry
 from libs.common.db import driver_connection
+from libs.common.projection import BATCH_ENTRIES
 from libs.common.vault_client import HeldKey
 from services.insights import history, store
 from services.insights.engine import Engine
@@ -40,12 +41,15 @@ class InsightsProjection:
         self._engine, self._vault, self._partition = engine, vault, partition
         self._written: tuple[str, int] | None = None
         """Generation and position up to which we know that nothing lies beyond."""
+        self.behind = False
+        """Whether the last batch was full: there is more to do than to rest."""
 
     async def apply(self, connection: AsyncConnection, entries: Sequence[tuple[int, StitchedEntry]]) -> None:
         """See Projection."""
         driver = await driver_connection(connection)
         generation = await store.generation(driver)
         before, last = entries[0][0] - 1, entries[-1][0]
+        self.behind = len(entries) >= BATCH_ENTRIES
         await self._prepare(driver, generation, before)
         change = gather(self._partition, entries)
         keys = await self._vault.keys(change.bindings) if change.arrived else {}

@@ -75,18 +75,18 @@ async def open_insights(stack: AsyncExitStack) -> InsightsResources:
     )
     await checking.clear(engine, opened.engine)
     vault = VaultClient(opened.nats, settings.workspace, SystemClock())
-    following = Following(engine, opened.engine, settings.insights_rest_seconds)
+    projections = [InsightsProjection(engine, vault, partition) for partition in range(settings.partitions)]
     running = [
         ProjectionConsumer(
             log=opened.log,
             stream=stitched_stream(partition),
             partition=partition,
             engine=opened.engine,
-            projection=InsightsProjection(engine, vault, partition),
+            projection=projection,
             registry=STITCHED,
-            settle=following.settle,
+            settle=Following(engine, opened.engine, projection, settings.insights_rest_seconds).settle,
         )
-        for partition in range(settings.partitions)
+        for partition, projection in enumerate(projections)
     ]
     reactors = (Eraser(engine, opened.engine), Confirmer(opened.log, opened.engine, "insights", SystemClock()))
     consumers = Consumers(opened.log, running, reactors)

@@ -6,15 +6,15 @@ from fastapi import APIRouter, Depends, Request
 
 from libs.common.auth import Caller, require
 from libs.common.clock import iso
-from libs.common.contracts.events import EVENTS, Erasure, Pseudonym
-from libs.common.contracts.vault import FindRequest, Identifier, WorkspaceRequest
-from libs.common.errors import BadRequest, NotFound, Unavailable
+from libs.common.contracts.events import EVENTS, Erasure
+from libs.common.contracts.vault import WorkspaceRequest
+from libs.common.errors import NotFound, Unavailable
 from libs.common.eventlog.base import LogFull, LogUnavailable, events_stream
-from libs.common.identifiers import KINDS, normalise
 from libs.common.ids import new_id
 from services.privacy import ledger
+from services.privacy.naming import known
 from services.privacy.resources import PrivacyResources
-from services.privacy.schemas import ErasureAccepted, ErasureIn, ErasureOut, IdentifierIn
+from services.privacy.schemas import ErasureAccepted, ErasureIn, ErasureOut
 
 router = APIRouter(prefix="/v1", tags=["privacy"])
 
@@ -33,7 +33,7 @@ async def erase(
 ) -> ErasureAccepted:
     """Asks to forget a person. Identity decides at the answered position who that is; then keys are destroyed."""
     opened.gate.must_be_open()
-    seeds = await _known(opened, caller.workspace, [_normalised(item) for item in body.identifiers])
+    seeds = await known(opened.vault, caller.workspace, body.identifiers)
     request, partition = new_id(), (await opened.vault.workspace(WorkspaceRequest(caller.workspace))).partition
     entry = EVENTS.encode(Erasure(caller.workspace, opened.vault.ring.clock.now(), request, seeds))
     try:
@@ -64,22 +64,3 @@ async def erasure(
         identifiers=known.identifiers if done else 0,
         erased_at=iso(known.erased_at) if done and known.erased_at is not None else None,
     )
-
-
-def _normalised(item: IdentifierIn) -> Identifier:
-    """As ingest writes it. The message never repeats the value."""
-    if item.kind not in KINDS:
-        raise BadRequest(f"{item.kind!r} is no kind of identifier; kinds are {', '.join(KINDS)}")
-    value = normalise(item.kind, item.value)
-    if value is None:
-        raise BadRequest(f"the value given as {item.kind} is not one: empty, malformed or a word for nobody")
-    return Identifier(item.kind, value)
-
-
-async def _known(opened: PrivacyResources, workspace: str, wanted: list[Identifier]) -> list[Pseudonym]:
-    found = (await opened.vault.find(FindRequest(workspace, wanted))).pseudonyms
-    pairs = zip(wanted, found, strict=True)
-    seeds = {id: Pseudonym(identifier.kind, id) for identifier, id in pairs if id is not None}
-    if not seeds:
-        raise NotFound("none of these identifiers is known here: nothing is held under them")
-    return list(seeds.values())

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 from libs.common.contracts.segments import Cleared
 from libs.common.contracts.stitched import Merged
 from libs.common.crypto import CannotOpen
-from libs.common.fragment import Fragment, empty, merge
+from libs.common.fragment import MAX_NAMES, Fragment, empty, merge
 from libs.common.fragment.codec import cut
 from services.segments.evaluation import Rule
 from services.segments.sealing import Sealed
@@ -65,6 +65,11 @@ class Member(NamedTuple):
     since: int
     position: int
     reason: str
+
+
+def _is_wide(part: Fragment) -> bool:
+    widths = [len(part.traits), len(part.computed), *[len(channel.events) for channel in part.channels.values()]]
+    return max(widths) > MAX_NAMES
 
 
 @dataclass(slots=True)
@@ -174,8 +179,8 @@ class State:
         """The sum of the customer's fragments; not to be changed."""
         parts = [known.open() for known in self.parts(customer)]
         for known, part in zip(self.parts(customer), parts, strict=True):
-            if known.grown:
-                cut(part)  # what would not be stored must not count either
+            if known.grown and _is_wide(part):
+                cut(part)  # names that would not be stored must not count either
         return parts[0] if len(parts) == 1 else merge(*parts)
 
     def decided(self, customer: bytes) -> dict[str, bool]:

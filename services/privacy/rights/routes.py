@@ -1,17 +1,14 @@
 """Decisions and requests over HTTP. A 200 means: in force."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from libs.common.auth import Caller, require
 from libs.common.clock import iso
-from libs.common.contracts.events import Pseudonym
-from libs.common.contracts.vault import FindRequest, Identifier
-from libs.common.errors import BadRequest, NotFound
-from libs.common.identifiers import KINDS, normalise
+from libs.common.errors import BadRequest
 from libs.common.purposes import PURPOSES, may_process
+from services.privacy.naming import known, normalised
 from services.privacy.resources import PrivacyResources
 from services.privacy.rights import preview
 from services.privacy.rights.importing import import_consents, parse_time
@@ -32,7 +29,6 @@ from services.privacy.rights.schemas import (
     RequestOut,
 )
 from services.privacy.rights.standing import standings
-from services.privacy.schemas import IdentifierIn
 
 router = APIRouter(prefix="/v1", tags=["rights"])
 Reader = Annotated[Caller, Depends(require("privacy:read"))]
@@ -88,7 +84,7 @@ async def _position(opened: PrivacyResources, caller: Caller, position: int) -> 
 async def lookup(body: LookupIn, opened: Opened, caller: Reader) -> ConsentsOut:
     """What the person has decided, by any identifier, and what follows from it."""
     opened.decided.must_be_open()
-    seeds = await known(opened, caller.workspace, body.identifiers)
+    seeds = await known(opened.vault, caller.workspace, body.identifiers)
     found = await preview.find(opened.recorder.pool, caller.workspace, {seed.id.hex(): seed.kind for seed in seeds})
     pseudonyms = [bytes.fromhex(each) for each in found.kinds]
     (standing,) = await standings(opened.recorder.pool, caller.workspace, [pseudonyms])
@@ -136,7 +132,7 @@ async def import_(request: Request, opened: Opened, caller: Writer) -> ImportOut
 @router.post("/requests", status_code=201)
 async def create(body: RequestIn, opened: Opened, caller: Writer) -> RequestOut:
     """A deletion request in state `preview`, which shows what it would take. Nothing happens before it is confirmed."""
-    seeds = await known(opened, caller.workspace, body.identifiers)
+    seeds = await known(opened.vault, caller.workspace, body.identifiers)
     requests = Requests(opened.recorder)
     request = await requests.create(caller.workspace, caller.subject, seeds, body.suppress)
     return RequestOut(**await requests.get(caller.workspace, request))
@@ -175,27 +171,3 @@ async def receipt(request: str, opened: Opened, caller: Reader) -> dict[str, Any
 async def receipts_key(opened: Opened) -> Response:
     """The public key, in PEM; no token needed."""
     return Response(opened.receipts.public, media_type="application/x-pem-file")
-
-
-def normalised(items: Sequence[IdentifierIn]) -> list[Identifier]:
-    """As ingest writes them. The message never repeats a value."""
-    found = []
-    for item in items:
-        if item.kind not in KINDS:
-            raise BadRequest(f"{item.kind!r} is no kind of identifier; kinds are {', '.join(KINDS)}")
-        value = normalise(item.kind, item.value)
-        if value is None:
-            raise BadRequest(f"the value given as {item.kind} is not one: empty, malformed or a word for nobody")
-        found.append(Identifier(item.kind, value))
-    return found
-
-
-async def known(opened: PrivacyResources, workspace: str, items: Sequence[IdentifierIn]) -> list[Pseudonym]:
-    """The pseudonyms of those that are known. Raises NotFound when none is."""
-    wanted = normalised(items)
-    found = (await opened.vault.find(FindRequest(workspace, wanted))).pseudonyms
-    pairs = zip(wanted, found, strict=True)
-    seeds = {id: Pseudonym(identifier.kind, id) for identifier, id in pairs if id is not None}
-    if not seeds:
-        raise NotFound("none of these identifiers is known here: nothing is held under them")
-    return list(seeds.values())

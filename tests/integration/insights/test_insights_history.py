@@ -12,7 +12,7 @@ from services.insights.rows import InsightsFault
 from tests.integration.insights.history import History
 from tests.integration.profile.world import DAY, DUPLICATE, HOUR, NOON, SUPPRESSED, Sent, World, customer, ids, track
 
-ANN, BEN = customer("ann"), customer("ben")
+ANN, BEN = customer("ann"), b"ben-4c1f9a7e02d8"  # no run that compression would hide
 ANN_WEB, ANN_APP, BEN_WEB = ids(anonymous_id="a1"), ids(phone="+8613900000001"), ids(phone="+8613900000002")
 
 
@@ -183,6 +183,7 @@ async def test_an_erased_person_is_out_of_every_figure_at_once_and_off_the_disk_
     ben = history.world.vault.bind(BEN_WEB).id
     assert history.files_with(secret.encode())
     assert history.files_with(ben)
+    assert history.files_with(BEN)
     history.world.erase(BEN)
     await history.catch_up()
     assert await history.total() == Sums(3, 1, 2, {"CNY": 2_500})
@@ -292,3 +293,18 @@ async def test_a_replay_confirms_no_erasure_a_second_time(history: History) -> N
     await _replayed(history)
     await history.erase_on_disk()
     assert await _confirmations(history) == confirmed
+
+
+async def test_a_replay_leaves_nothing_of_the_erased_in_the_files_of_the_old_generation(history: History) -> None:
+    shop(history.world)
+    secret = "campaign-of-ben-91c4"
+    history.world.send(Sent(BEN, BEN_WEB, campaign("qr", secret), NOON))
+    await history.catch_up()
+    history.world.erase(BEN)
+    await history.catch_up()
+    assert history.files_with(secret.encode())
+    await _replayed(history)
+    await history.erase_on_disk()
+    assert history.files_with(secret.encode()) == []
+    assert history.files_with(BEN) == []
+    assert await history.accounts() == {"source-a": (3, 4)}

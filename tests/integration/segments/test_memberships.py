@@ -1,5 +1,7 @@
 """Who is in which segment and why, on real PostgreSQL: by events, by time, by consent; merged, restricted, erased."""
 
+from typing import Any
+
 import pytest
 
 from libs.common.contracts.stitched import Merged
@@ -149,15 +151,17 @@ async def test_the_erased_leave_at_once_and_nothing_of_them_stays(story: Story) 
     assert await story.rows("SELECT request, counts, sent FROM confirmations") == [("request-1", counts, False)]
 
 
-async def test_keys_destroyed_before_the_fact_arrives_already_end_the_membership(story: Story) -> None:
-    story.define("buyers", BUYER)
+@pytest.mark.parametrize("definition", [BUYER, {"not": [{"event": {"name": "Never"}}]}])
+async def test_keys_destroyed_before_the_fact_arrives_already_end_the_membership(story: Story, definition: Any) -> None:
+    story.define("some", definition)
     story.did(ANNA, PHONE)
     await story.follow()
+    assert await story.members("some") == {b"anna"}
     story.world.vault.erase([story.world.vault.bind(PHONE).id], [])
     story.did(ANNA, PHONE, track("View"))
     await story.follow()
-    assert await story.members("buyers") == set()
-    assert (await story.crossings())[-1] == ("out", "buyers", "erased", b"anna")
+    assert await story.members("some") == set()
+    assert (await story.crossings())[-1] == ("out", "some", "erased", b"anna")
 
 
 async def test_redefining_and_deleting(story: Story) -> None:
@@ -219,3 +223,12 @@ async def test_every_range_of_stitched_is_covered_once(story: Story) -> None:
     assert covered == list(range(1, end + 1))
     found = await story.rows("SELECT position, out_position FROM positions")
     assert found == [(end, await story.log.end("SEGMENTS_0"))]
+
+
+async def test_a_name_beyond_those_a_fragment_keeps_counts_in_no_batch(story: Story) -> None:
+    story.define("late", {"event": {"name": "zzz"}})
+    for number in range(257):
+        story.did(ANNA, PHONE, track(f"name {number:03}"))
+    story.did(ANNA, PHONE, track("zzz"))
+    await story.follow()
+    assert await story.members("late") == set()
