@@ -1,6 +1,7 @@
 """The act of the channel numbers: what these people add to them, to the fen, and what is left when one is forgotten.
 
-Others may be in the numbers: whatever is told is the difference between two answers.
+Others may be in the numbers: whatever is told is the difference between two answers. Nobody else may send meanwhile, as
+for the accounting.
 """
 
 from collections import Counter

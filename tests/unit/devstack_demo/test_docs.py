@@ -52,3 +52,10 @@ def test_the_documents_know_every_kind_of_identifier_and_every_service() -> None
     architecture = (ROOT / "docs" / "architecture.md").read_text()
     assert all(f"`{kind}`" in architecture for kind in KINDS)
     assert all(f"`services/{service.name}`" in architecture for service in SERVICES)
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_a_readme_names_every_service(readme: str) -> None:
+    text = (ROOT / readme).read_text()
+    [row] = [line for line in text.splitlines() if line.startswith("| `services/` |")]
+    assert all(f"`{service.name}`" in row for service in SERVICES)
