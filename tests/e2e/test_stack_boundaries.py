@@ -120,7 +120,7 @@ def test_status_and_catchup_speak_json_and_positions_cover_the_tail(stack: Runni
     assert positions["identity:0"]["stream"] == "EVENTS_0"
     assert positions["ingest:0"]["position"] >= 1
     assert positions["profile:0"]["position"] >= 1
-    assert set(report["streams"]) == {"EVENTS_0", "STITCHED_0"}
+    assert set(report["streams"]) == {"EVENTS_0", "STITCHED_0", "SEGMENTS_0"}
     assert report["processes"]["identity-worker"]["consumers"]["identity:0"]["lag"] >= 0
 
 
