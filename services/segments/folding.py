@@ -42,6 +42,10 @@ def _concern(state: State, customer: bytes, cause: str) -> None:
 def _absorb_origin(state: State, position: int, events_position: int, origin: EventsEntry, facts: Facts) -> None:
     if isinstance(origin, Batch):
         _link(state, origin, facts)
+    if not facts.moved:  # of a merge, too many to name: see Moved
+        for merged in facts.merged:
+            for binding in sorted(state.of_customer[merged.loser]):
+                _move(state, Moved(binding, merged.loser, merged.winner))
     for moved in facts.moved:
         _move(state, moved)
     state.merged += facts.merged
@@ -115,8 +119,8 @@ def _consent(state: State, entry: Consents) -> None:
 def _restrict(state: State, entry: Restriction) -> None:
     for seed in entry.seeds:
         if entry.lifted:
-            for request in state.bound.pop(seed.id, set()):
-                state.restrictions.drop((seed.id, request))
+            state.restrictions.drop((seed.id, entry.request))
+            state.bound[seed.id].discard(entry.request)
         else:
             state.restrictions.put((seed.id, entry.request), True)
             state.bound[seed.id].add(entry.request)

@@ -52,6 +52,8 @@ def reach_of(entries: Iterable[StitchedEntry]) -> Reach:
                     fresh = {event.binding for event, outcome in numbered if outcome == FRESH}
                     reach.bindings |= {origin.bindings[number].id for number in fresh}
                 reach.customers |= {linked.customer for linked in facts.linked}
+                for merged in facts.merged:
+                    reach.customers |= {merged.winner, merged.loser}
                 for moved in facts.moved:
                     reach.bindings.add(moved.binding)
                     reach.customers |= {moved.origin, moved.customer}

@@ -58,9 +58,9 @@ class Story:
         decision = ConsentDecision(self.pseudonym(identifier), purpose, granted)
         self.world._append(Consents(WORKSPACE, self.clock, "ana", "web", "v1", self.clock, [decision]), Facts())
 
-    def restrict(self, identifier: Identifier, lifted: bool = False) -> None:
+    def restrict(self, identifier: Identifier, lifted: bool = False, request: str = "r1") -> None:
         """A restriction, or its end."""
-        self.world._append(Restriction(WORKSPACE, self.clock, "r1", [self.pseudonym(identifier)], lifted), Facts())
+        self.world._append(Restriction(WORKSPACE, self.clock, request, [self.pseudonym(identifier)], lifted), Facts())
 
     def define(self, segment: str, definition: Any, purpose: str = "service") -> None:
         """A segment."""

@@ -109,6 +109,34 @@ async def test_a_restriction_takes_them_out_and_its_end_lets_them_in_again(story
     ]
 
 
+async def test_who_is_restricted_by_two_requests_is_so_until_both_are_lifted(story: Story) -> None:
+    story.define("buyers", BUYER)
+    story.did(ANNA, PHONE)
+    story.restrict(PHONE[0])
+    story.restrict(PHONE[0], request="r2")
+    story.restrict(PHONE[0], lifted=True)
+    await story.follow()
+    assert await story.members("buyers") == set()
+    story.restrict(PHONE[0], lifted=True, request="r2")
+    await story.follow()
+    assert await story.members("buyers") == {b"anna"}
+
+
+async def test_a_merge_that_names_no_bindings_brings_what_was_withdrawn_along(story: Story) -> None:
+    story.define("twice", {"event": {"name": "Order Completed", "count": 2}})
+    story.define("buyers", BUYER, "marketing")
+    story.did(ANNA, PHONE)
+    story.did(BEN, DEVICE)
+    story.decide(PHONE[0], True)
+    story.decide(DEVICE[0], False)
+    await story.follow()
+    assert await story.members("buyers") == {b"anna"}
+    story.world.merge(ANNA, BEN, tell=False)
+    await story.follow()
+    assert await story.members("twice") == {b"anna"}
+    assert await story.members("buyers") == set()
+
+
 async def test_a_merge_adds_up_and_the_customer_that_ended_leaves(story: Story) -> None:
     story.define("twice", {"event": {"name": "Order Completed", "count": 2}})
     story.define("buyers", BUYER)
