@@ -25,6 +25,7 @@ FROM unnest($7::bytea[], $8::text[], $9::bool[]) AS n (pseudonym, purpose, grant
 WHERE NOT EXISTS (SELECT FROM erased e WHERE e.workspace = $1 AND e.pseudonym = n.pseudonym)
 ON CONFLICT (workspace, pseudonym, purpose) DO UPDATE SET granted = excluded.granted, position = excluded.position,
 decided_at = excluded.decided_at, actor = excluded.actor, method = excluded.method, notice = excluded.notice
+WHERE consents.decided_at <= excluded.decided_at
 """
 _RESTRICT = """
 INSERT INTO restrictions (workspace, pseudonym, request) SELECT $1, n.pseudonym, $2 FROM unnest($3::bytea[])
@@ -40,7 +41,10 @@ class Decisions:
     name = NAME
 
     async def apply(self, connection: AsyncConnection, entries: Sequence[tuple[int, Any]]) -> None:
-        """In the order of the log: the later decision of a pseudonym is the one that counts."""
+        """The later decision of a pseudonym counts, of two at one time that of the later position.
+
+        Whoever records leaves out what is older than what stands, but may have looked just before that changed.
+        """
         mine = [each for each in entries if isinstance(each[1], Consents | Restriction | ErasureConfirmed)]
         if not mine:
             return

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from libs.common.confirming import note
 from libs.common.contracts.events import Batch, EventsEntry
-from libs.common.contracts.stitched import FRESH, Erased, Facts, Stitched, StitchedEntry, origins
+from libs.common.contracts.stitched import FRESH, Erased, Facts, Merged, Stitched, StitchedEntry, origins
 from libs.common.db import driver_connection
 from services.privacy.rights.decisions import LOCK
 
@@ -31,6 +31,10 @@ _CARRY = "INSERT INTO pseudonyms (pseudonym, binding) SELECT * FROM unnest($1::b
 _MOVE = """
 UPDATE bindings SET customer = n.customer FROM unnest($1::bytea[], $2::bytea[]) AS n (binding, customer)
 WHERE bindings.binding = n.binding
+"""
+_MERGE = """
+UPDATE bindings SET customer = n.winner FROM unnest($1::bytea[], $2::bytea[]) AS n (loser, winner)
+WHERE bindings.customer = n.loser
 """
 _COUNT = """
 UPDATE bindings SET events = bindings.events + n.events FROM unnest($1::bytea[], $2::bigint[]) AS n (binding, events)
@@ -60,6 +64,7 @@ class _Joined:
 @dataclass
 class _Change:
     joined: dict[bytes, _Joined] = field(default_factory=dict)
+    merged: dict[bytes, bytes] = field(default_factory=dict)
     moved: dict[bytes, bytes] = field(default_factory=dict)
     events: Counter[bytes] = field(default_factory=Counter)
     erased: list[tuple[int, str, Erased]] = field(default_factory=list)
@@ -101,12 +106,25 @@ def gather(entries: Sequence[tuple[int, StitchedEntry]]) -> _Change:
 def _gather(change: _Change, position: int, entry: EventsEntry, facts: Facts) -> None:
     if isinstance(entry, Batch):
         _gather_batch(change, position, entry, facts)
+    if not facts.moved:  # of a merge, too many to name: see Moved
+        for merged in facts.merged:
+            _gather_merge(change, merged)
     for moved in facts.moved:
         if moved.binding in change.joined:
             change.joined[moved.binding].customer = moved.customer
         else:
             change.moved[moved.binding] = moved.customer
     change.erased += [(position, entry.workspace, erased) for erased in facts.erased]
+
+
+def _gather_merge(change: _Change, merged: Merged) -> None:
+    """All that is the loser's by now, stored or on its way."""
+    for joined in change.joined.values():
+        if joined.customer == merged.loser:
+            joined.customer = merged.winner
+    for known in (change.moved, change.merged):
+        known.update({key: merged.winner for key, customer in known.items() if customer == merged.loser})
+    change.merged[merged.loser] = merged.winner
 
 
 def _gather_batch(change: _Change, position: int, batch: Batch, facts: Facts) -> None:
@@ -123,6 +141,9 @@ def _gather_batch(change: _Change, position: int, batch: Batch, facts: Facts) ->
 
 
 async def _write(driver: asyncpg.Connection, change: _Change) -> None:
+    if change.merged:
+        losers, winners = zip(*sorted(change.merged.items()), strict=True)
+        await driver.execute(_MERGE, list(losers), list(winners))
     if change.joined:
         joined = sorted(change.joined.items())
         columns: list[list[Any]] = [
