@@ -8,7 +8,7 @@ from libs.common.contracts.stitched import FRESH, Erased, Facts, Moved, Stitched
 from libs.common.crypto import CannotOpen
 from libs.common.fragment import add_event, effective_time
 from services.segments.reading import read_definition
-from services.segments.state import Known, Notice, Segment, SegmentsFault, State
+from services.segments.state import Decided, Known, Notice, Segment, SegmentsFault, State
 
 PER_ENTRY = 2_000
 """Customers that one entry looks at because time passed, and again for back-filling; the rest waits for the next."""
@@ -109,9 +109,13 @@ def _grow(state: State, events_position: int, batch: Batch, outcomes: bytes) -> 
 
 
 def _consent(state: State, entry: Consents) -> None:
+    """As privacy folds them (services/privacy/rights/decisions.py): the later decision counts."""
     for decision in entry.decisions:
         pseudonym = decision.pseudonym.id
-        state.consents.put((pseudonym, decision.purpose), decision.granted)
+        latest = state.consents.get((pseudonym, decision.purpose))
+        if latest is not None and entry.decided_at < latest.at:
+            continue
+        state.consents.put((pseudonym, decision.purpose), Decided(decision.granted, entry.decided_at))
         state.said[pseudonym].add(decision.purpose)
         _concern_owners(state, pseudonym, "consent")
 

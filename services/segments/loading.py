@@ -13,7 +13,7 @@ from libs.common.vault_client import HeldKey
 from services.segments.folding import PER_ENTRY
 from services.segments.reading import read_definition
 from services.segments.sealing import Sealed
-from services.segments.state import Known, Member, Rows, Segment, SegmentsFault, State
+from services.segments.state import Decided, Known, Member, Rows, Segment, SegmentsFault, State
 
 
 class Keys(Protocol):
@@ -151,10 +151,10 @@ async def _load_customers(driver: asyncpg.Connection, state: State, customers: l
 
 async def _load_standing(driver: asyncpg.Connection, state: State, named: set[bytes]) -> None:
     pseudonyms = sorted(named.union(*(known.pseudonyms for known in state.bindings.values())))
-    for pseudonym, purpose, granted in await driver.fetch(
-        "SELECT pseudonym, purpose, granted FROM consents WHERE pseudonym = ANY($1::bytea[])", pseudonyms
+    for pseudonym, purpose, *latest in await driver.fetch(
+        "SELECT pseudonym, purpose, granted, decided_at FROM consents WHERE pseudonym = ANY($1::bytea[])", pseudonyms
     ):
-        state.consents[pseudonym, purpose] = granted
+        state.consents[pseudonym, purpose] = Decided(*latest)
     for pseudonym, request in await driver.fetch(
         "SELECT pseudonym, request FROM restrictions WHERE pseudonym = ANY($1::bytea[])", pseudonyms
     ):

@@ -59,6 +59,13 @@ class Segment(NamedTuple):
     at: int
 
 
+class Decided(NamedTuple):
+    """The latest decision of a pseudonym about a purpose."""
+
+    granted: bool
+    at: int
+
+
 class Member(NamedTuple):
     """Since when (the partition's clock), by which STITCHED entry, and why."""
 
@@ -133,7 +140,7 @@ class State:
     absorbed: int = 0
     segments: Rows[str, Segment] = field(default_factory=Rows)
     bindings: Rows[bytes, Known] = field(default_factory=Rows)
-    consents: Rows[tuple[bytes, str], bool] = field(default_factory=Rows)
+    consents: Rows[tuple[bytes, str], Decided] = field(default_factory=Rows)
     restrictions: Rows[tuple[bytes, str], bool] = field(default_factory=Rows)
     members: Rows[tuple[bytes, str], Member] = field(default_factory=Rows)
     due: Rows[bytes, int] = field(default_factory=Rows)
@@ -189,7 +196,7 @@ class State:
         for known in self.parts(customer):
             for pseudonym in known.pseudonyms:
                 for purpose in self.said[pseudonym]:
-                    found[purpose] = found.get(purpose, True) and self.consents[pseudonym, purpose]
+                    found[purpose] = found.get(purpose, True) and self.consents[pseudonym, purpose].granted
         return found
 
     def is_restricted(self, customer: bytes) -> bool:

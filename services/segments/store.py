@@ -29,8 +29,8 @@ ON CONFLICT (binding) DO UPDATE SET customer = excluded.customer, fragment = exc
 """
 _PSEUDONYMS = "INSERT INTO pseudonyms SELECT * FROM unnest($1::bytea[], $2::bytea[]) ON CONFLICT DO NOTHING"
 _CONSENTS = """
-INSERT INTO consents SELECT * FROM unnest($1::bytea[], $2::text[], $3::bool[])
-ON CONFLICT (pseudonym, purpose) DO UPDATE SET granted = excluded.granted
+INSERT INTO consents SELECT * FROM unnest($1::bytea[], $2::text[], $3::bool[], $4::bigint[])
+ON CONFLICT (pseudonym, purpose) DO UPDATE SET granted = excluded.granted, decided_at = excluded.decided_at
 """
 _RESTRICTIONS = "INSERT INTO restrictions SELECT * FROM unnest($1::bytea[], $2::text[]) ON CONFLICT DO NOTHING"
 _MEMBERS = """
@@ -118,7 +118,7 @@ async def _save_bindings(driver: asyncpg.Connection, partition: int, state: Stat
 
 async def _save_standing(driver: asyncpg.Connection, state: State) -> None:
     await _delete_pairs(driver, "consents", "pseudonym", "purpose", state.consents.gone())
-    await _write(driver, _CONSENTS, [(*key, granted) for key, granted in state.consents.changed()])
+    await _write(driver, _CONSENTS, [(*key, *latest) for key, latest in state.consents.changed()])
     await _delete_pairs(driver, "restrictions", "pseudonym", "request", state.restrictions.gone())
     await _write(driver, _RESTRICTIONS, [key for key, _ in state.restrictions.changed()])
 

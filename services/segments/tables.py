@@ -83,6 +83,7 @@ consents = Table(
     Column("pseudonym", LargeBinary, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("granted", Boolean, nullable=False),  # the latest decision
+    Column("decided_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("pseudonym", "purpose"),
 )
 

@@ -139,7 +139,8 @@ class Consents(msgspec.Struct, array_like=True, frozen=True):
     """Decisions recorded together. Effective at this position; `decided_at` is when the person decided.
 
     `actor` is the recorder, `method` how (such as web_form, paper, import), `notice` the version of the notice that
-    was shown (PIPL Art. 14 and 17). The latest decision of a pseudonym is the one of the later position.
+    was shown (PIPL Art. 14 and 17). Of a pseudonym the decision made last counts, at one time that of the
+    later position.
     """
 
     workspace: str

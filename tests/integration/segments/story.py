@@ -53,10 +53,10 @@ class Story:
     def pseudonym(self, identifier: Identifier) -> Pseudonym:
         return Pseudonym(identifier.kind, self.world.vault.pseudonym(identifier))
 
-    def decide(self, identifier: Identifier, granted: bool, purpose: str = "marketing") -> None:
-        """A consent or its withdrawal."""
+    def decide(self, identifier: Identifier, granted: bool, purpose: str = "marketing", at: int | None = None) -> None:
+        """A consent or its withdrawal, decided now or `at`."""
         decision = ConsentDecision(self.pseudonym(identifier), purpose, granted)
-        self.world._append(Consents(WORKSPACE, self.clock, "ana", "web", "v1", self.clock, [decision]), Facts())
+        self.world._append(Consents(WORKSPACE, self.clock, "ana", "web", "v1", at or self.clock, [decision]), Facts())
 
     def restrict(self, identifier: Identifier, lifted: bool = False, request: str = "r1") -> None:
         """A restriction, or its end."""

@@ -73,6 +73,19 @@ async def test_a_purpose_that_needs_consent_admits_nobody_without_and_nobody_aft
     ]
 
 
+async def test_an_older_consent_that_arrives_after_a_withdrawal_undoes_nothing(story: Story) -> None:
+    story.define("buyers", BUYER, "marketing")
+    story.did(ANNA, PHONE)
+    story.decide(PHONE[0], False)
+    await story.follow()
+    story.decide(PHONE[0], True, at=NOON - 1)
+    await story.follow()
+    assert await story.members("buyers") == set()
+    story.decide(PHONE[0], True)
+    await story.follow()
+    assert await story.members("buyers") == {b"anna"}
+
+
 async def test_with_a_gate_that_allows_by_default_the_consent_test_is_red(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
