@@ -116,6 +116,15 @@ def count_by_source(
     return {(row[0], row[1]): row[2] for row in rows}
 
 
+def bindings_of(client: Client, database: str, partition: int, before: int, customer: bytes) -> list[bytes]:
+    """A customer's living bindings as of entries before `before`."""
+    query = f"""
+        SELECT binding FROM {database}.links WHERE partition = {partition:d} AND entry < {before:d} GROUP BY binding
+        HAVING NOT argMax(erased, (entry, seq)) AND argMax(customer, (entry, seq)) IN {{who:Array(FixedString(16))}}
+    """  # noqa: S608 - names and numbers of our own
+    return [row[0] for row in client.query(query, parameters={"who": [customer]}).result_rows]
+
+
 def living(client: Client, database: str, upto: dict[int, int]) -> int:
     """How many events the history holds up to each partition's position, without those erased."""
     counted = 0

@@ -19,7 +19,7 @@ from libs.common.projection import BATCH_ENTRIES
 from libs.common.vault_client import HeldKey
 from services.insights import history, store
 from services.insights.engine import Engine
-from services.insights.rows import Change, InsightsFault, Opened, gather, open_rows
+from services.insights.rows import Change, InsightsFault, Opened, follow_ended, gather, open_rows
 
 NAME = "insights"
 
@@ -52,6 +52,8 @@ class InsightsProjection:
         self.behind = len(entries) >= BATCH_ENTRIES
         await self._prepare(driver, generation, before)
         change = gather(self._partition, entries)
+        for ended in change.ended:
+            follow_ended(change, self._partition, ended, await self._bindings_of(generation, before, ended.loser))
         keys = await self._vault.keys(change.bindings) if change.arrived else {}
         opened = open_rows(self._partition, change, keys)
         gone = await self._count_erased(generation, change, before)
@@ -88,6 +90,11 @@ class InsightsProjection:
             seen.update(fresh)
             counted.append(await self._count(generation, before + 1, fresh) if fresh else {})
         return counted
+
+    async def _bindings_of(self, generation: str, before: int, customer: bytes) -> list[bytes]:
+        return await self._engine.write(
+            lambda client: history.bindings_of(client, generation, self._partition, before + 1, customer)
+        )
 
     async def _count(self, generation: str, before: int, bindings: list[bytes]) -> dict[tuple[str, str], int]:
         return await self._engine.write(

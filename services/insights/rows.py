@@ -61,6 +61,15 @@ class Link(NamedTuple):
     erased: int
 
 
+class Ended(NamedTuple):
+    """From this place in STITCHED on, all that was the loser's is the winner's; too many bindings to name."""
+
+    entry: int
+    seq: int
+    winner: bytes
+    loser: bytes
+
+
 class Arrived(NamedTuple):
     """A fresh event, still sealed."""
 
@@ -76,6 +85,7 @@ class Change:
 
     arrived: list[Arrived] = field(default_factory=list)
     links: list[Link] = field(default_factory=list)
+    ended: list[Ended] = field(default_factory=list)
     erased: list[tuple[int, str, Erased]] = field(default_factory=list)
     """Position in STITCHED, workspace, fact."""
 
@@ -112,13 +122,31 @@ def _gather_events(change: Change, entry: int, position: int, batch: Batch, outc
 
 
 def _gather_links(change: Change, partition: int, entry: int, seq: int, facts: Facts) -> int:
-    linked = [(each.binding, each.customer, 0) for each in facts.linked]
+    links = [(each.binding, each.customer, 0) for each in facts.linked]
+    seq = _add_links(change, partition, entry, seq, links)
+    if not facts.moved:  # see Moved
+        change.ended += [Ended(entry, seq + n, each.winner, each.loser) for n, each in enumerate(facts.merged)]
+        seq += len(facts.merged)
     moved = [(each.binding, each.customer, 0) for each in facts.moved]
     gone = [(binding, NOBODY, 1) for erased in facts.erased for binding in erased.bindings]
-    for binding, customer, erased in (*linked, *moved, *gone):
+    return _add_links(change, partition, entry, seq, [*moved, *gone])
+
+
+def _add_links(change: Change, partition: int, entry: int, seq: int, links: Iterable[tuple[bytes, bytes, int]]) -> int:
+    for binding, customer, erased in links:
         change.links.append(Link(partition, entry, seq, binding, customer, erased))
         seq += 1
     return seq
+
+
+def follow_ended(change: Change, partition: int, ended: Ended, stored: Iterable[bytes]) -> None:
+    """Links what is the loser's by then: of `stored`, its bindings before the change, and of the change's own."""
+    place = (ended.entry, ended.seq)
+    owners = dict.fromkeys(stored, ended.loser)
+    owners |= {link.binding: link.customer for link in change.links if (link.entry, link.seq) < place}
+    lost = sorted(binding for binding, customer in owners.items() if customer == ended.loser)
+    change.links += [Link(partition, *place, binding, ended.winner, 0) for binding in lost]
+    change.links.sort(key=lambda link: (link.entry, link.seq, link.binding))
 
 
 class Opened(NamedTuple):

@@ -84,6 +84,19 @@ async def test_a_merge_restates_what_was_counted_before(history: History) -> Non
     assert (await history.total()).customers == 2
 
 
+@pytest.mark.parametrize("apart", [True, False])
+async def test_a_merge_that_names_no_bindings_restates_as_well(history: History, apart: bool) -> None:
+    """Too many to name: see MAX_MOVED. Stored before, or on their way in the same batch."""
+    shop(history.world)
+    if apart:
+        await history.catch_up()
+        assert (await history.total()).customers == 2
+    history.world.merge(ANN, BEN, tell=False)
+    history.world.merge(customer("cleo"), ANN, tell=False)
+    await history.catch_up()
+    assert (await history.total()).customers == 1
+
+
 async def test_an_order_is_credited_to_the_last_touch_before_it(history: History) -> None:
     shop(history.world)
     await history.catch_up()
