@@ -20,7 +20,7 @@ MAX_DAYS = DAYS_KEPT - 34
 MAX_DEPTH, MAX_CONDITIONS = 8, 50
 
 Comparison = Literal["eq", "ne", "gt", "gte", "lt", "lte"]
-Scalar = bool | int | float | Annotated[str, Field(max_length=1024)]
+Scalar = bool | int | Annotated[float, Field(allow_inf_nan=False)] | Annotated[str, Field(max_length=1024)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH)]
 
 

@@ -10,7 +10,7 @@ class Define(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00]*$")]
     purpose: Annotated[str, Field(description="what membership is used for; to enter, it must be allowed")]
     definition: dict[str, Any]
 

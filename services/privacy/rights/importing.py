@@ -98,6 +98,8 @@ def decided(row: Mapping[str, str], now: int) -> Decided:
         raise BadRequest("`decision` is granted or withdrawn")
     at = parse_time(row["decided_at"], now)
     method, notice = row.get("method", "").strip() or "import", row.get("notice", "").strip()
+    if "\0" in method + notice:
+        raise BadRequest("`method` or `notice` holds a character that no database takes")
     return Decided(Identifier(kind, value), purpose, word in GRANTED, at, method, notice)
 
 

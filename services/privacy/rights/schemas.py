@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from services.privacy.schemas import IdentifierIn
 
+_STORABLE = r"^[^\x00]*$"
+
 
 class _In(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -17,8 +19,10 @@ class DecisionIn(_In):
     """Somebody decided; every identifier given gets the decision."""
 
     purpose: str = Field(examples=["marketing"])
-    method: str = Field("api", max_length=100, description="how it was given, such as web_form, paper, import")
-    notice: str = Field("", max_length=200, description="the version of the notice that was shown")
+    method: str = Field(
+        "api", max_length=100, pattern=_STORABLE, description="how it was given, such as web_form, paper, import"
+    )
+    notice: str = Field("", max_length=200, pattern=_STORABLE, description="the version of the notice that was shown")
     decided_at: str | None = Field(None, max_length=40, description="now, unless it was decided before")
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from libs.common.errors import BadRequest
 from services.privacy.rights.importing import _records, decided, parse_time
+from services.privacy.rights.schemas import DecisionIn
 
 NOW = 1_790_000_000_000_000
 HEADER = "kind,value,purpose,decision,decided_at,method,notice\r\n"
@@ -70,3 +71,15 @@ def test_a_wrong_row_says_what_is_wrong_and_repeats_no_value(column: str, value:
     with pytest.raises(BadRequest, match=says) as refused:
         decided({**row, "decided_at": "2024-01-31", column: value}, NOW)
     assert "secret-words" not in refused.value.detail
+
+
+@pytest.mark.parametrize("column", ["method", "notice"])
+def test_a_text_that_no_database_takes_is_refused(column: str) -> None:
+    """In the log it would stop whoever folds decisions for good."""
+    row = {"kind": "user_id", "value": "u1", "purpose": "marketing", "decision": "granted", "decided_at": "2026-01-01"}
+    with pytest.raises(BadRequest, match=column):
+        decided({**row, column: "a\0b"}, NOW)
+    with pytest.raises(ValueError, match=column):
+        DecisionIn.model_validate(
+            {"identifiers": [{"kind": "user_id", "value": "u1"}], "purpose": "marketing", column: "a\0b"}
+        )

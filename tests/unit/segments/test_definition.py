@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from services.segments.definition import InvalidDefinition, parse, schema
+from services.segments.schemas import Define
 
 GOOD: list[Any] = [
     {"trait": {"name": "plan", "op": "eq", "value": "gold"}},
@@ -72,3 +73,15 @@ def test_the_schema_names_every_form() -> None:
     said = str(schema())
     for form in ("all", "any", "not", "trait", "event", "revenue", "not_seen"):
         assert f"'{form}'" in said
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_what_json_does_not_have_is_no_number(number: float) -> None:
+    """It would be null in the log, which no reader takes: the consumer would stop for good."""
+    with pytest.raises(InvalidDefinition, match="/trait/value"):
+        parse({"trait": {"name": "spent", "op": "gt", "value": number}})
+
+
+def test_a_name_that_no_database_takes_is_refused() -> None:
+    with pytest.raises(ValueError, match="name"):
+        Define(name="buy\0ers", purpose="service", definition={})
