@@ -121,7 +121,10 @@ async def test_old_slots_that_a_file_system_kept_die_with_the_next_rotation(scen
     undead.mkdir()
     for name, content in kept.items():
         (undead / name).write_bytes(content)
-    assert await scene.steal(GONE) == all_of(FORGOTTEN)
+    events, named, recognised = await scene.steal(GONE)
+    assert events == all_of(FORGOTTEN)[0]
+    # Almost all: PostgreSQL may have reused the place of a dead row meanwhile.
+    assert min(named, recognised) > 0.8 * all_of(FORGOTTEN)[1]
     await rotate(scene.vault.ring, WORKSPACE)
     assert await scene.steal(GONE) == NOTHING
     assert await scene.serves(range(FORGOTTEN, PEOPLE))

@@ -44,7 +44,15 @@ def places_of(values: Sequence[str], root: Path) -> list[str]:
     """Files below `root` that hold any form of any of the values."""
     wanted = [form for value in values for form in forms(value)]
     files = [path for path in root.rglob("*") if path.is_file()]
-    return [str(path.relative_to(root)) for path in files if _holds(path.read_bytes(), wanted)]
+    return [str(path.relative_to(root)) for path in files if _holds(_content(path), wanted)]
+
+
+def _content(path: Path) -> bytes:
+    """Empty when the file was deleted meanwhile: ClickHouse merges parts all the time."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _holds(content: bytes, wanted: Sequence[bytes]) -> bool:
