@@ -109,7 +109,7 @@ async def bare_copy(stack: Stack, rows: int) -> float:
 
 SEGMENTS = (
     {"event": {"name": "Order Completed", "op": "gte", "count": 2, "within": {"days": 30}}},
-    {"all": [{"event": {"name": "Product Viewed"}}, {"not": {"event": {"name": "Order Completed"}}}]},
+    {"all": [{"event": {"name": "Product Viewed"}}, {"not": [{"event": {"name": "Order Completed"}}]}]},
 )
 
 
