@@ -40,7 +40,6 @@ async def send(stack: Stack, key: str, people: list[Person], journal: Journal) -
 
 @pytest.mark.stack
 @pytest.mark.slow
-@pytest.mark.skipif("WANLIU_SOAK" not in os.environ, reason="`make soak` runs it")
 async def test_an_ingest_that_answers_before_the_broker_has_stored_is_found_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
