@@ -33,7 +33,7 @@ VAULT_OPERATIONS = {
 WRITES_EVENTS = frozenset({"ingest", "identity", "insights", "privacy", "profile", "segments"})
 WRITES_STITCHED = frozenset({"identity"})
 WRITES_SEGMENTS = frozenset({"segments"})
-ASKS_STANDING = frozenset({"profile"})
+ASKS_STANDING = frozenset({"profile", "segments"})
 READS_EVENTS = frozenset({"ingest", "identity", "privacy"})
 READS_STITCHED = frozenset({"identity", "insights", "profile", "privacy", "segments"})
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.segments.tables import aliases, bindings, clock, members, segments, sweeps
+from services.segments.tables import aliases, bindings, clock, members, pseudonyms, segments, sweeps
 
 _defined = (
     segments.c.segment,
@@ -53,6 +53,16 @@ async def members_of(connection: AsyncConnection, segment: str, after: bytes, li
     wanted = select(members.c.customer, members.c.since, members.c.reason)
     page = wanted.where((members.c.segment == segment) & (members.c.customer > after))
     return (await connection.execute(page.order_by(members.c.customer).limit(limit))).all()
+
+
+async def pseudonyms_of(connection: AsyncConnection, customers: Sequence[bytes]) -> dict[bytes, list[bytes]]:
+    """All pseudonyms of each customer."""
+    wanted = select(bindings.c.customer, pseudonyms.c.pseudonym).distinct()
+    joined = wanted.join(pseudonyms, pseudonyms.c.binding == bindings.c.binding)
+    found: dict[bytes, list[bytes]] = {}
+    for row in await connection.execute(joined.where(bindings.c.customer.in_(customers))):
+        found.setdefault(row.customer, []).append(row.pseudonym)
+    return found
 
 
 async def live_customer(connection: AsyncConnection, workspace: str, customer: bytes) -> bytes | None:

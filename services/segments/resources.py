@@ -15,8 +15,10 @@ from libs.common.eventlog.base import EventLog
 from libs.common.ids import NewId, new_id
 from libs.common.resources import open_resources
 from libs.common.settings import Settings
+from libs.common.standing_client import StandingClient
 from libs.common.vault_client import VaultClient
 from services.segments import queries
+from services.segments.permitting import Standings
 
 WAIT_SECONDS, POLL_SECONDS = 5.0, 0.02
 
@@ -37,6 +39,7 @@ class SegmentsResources:
     engine: AsyncEngine
     log: EventLog
     vault: Workspaces
+    standings: Standings
     clock: Clock
     new_id: NewId
     opened: Any = None
@@ -82,7 +85,8 @@ async def open_segments(stack: AsyncExitStack) -> SegmentsResources:
     settings = Settings()
     opened = await open_resources(stack, settings, "segments", "segments")
     vault = VaultClient(opened.nats, settings.workspace, SystemClock())
-    return SegmentsResources(settings, opened.engine, opened.log, vault, SystemClock(), new_id, opened)
+    standings = StandingClient(opened.nats, settings.workspace)
+    return SegmentsResources(settings, opened.engine, opened.log, vault, standings, SystemClock(), new_id, opened)
 
 
 def resources(request: Request) -> SegmentsResources:

@@ -15,6 +15,7 @@ from libs.common.eventlog.base import LogError, events_stream
 from libs.common.ids import customer_bytes, customer_text
 from libs.common.purposes import PURPOSES
 from services.segments import definition, queries
+from services.segments.permitting import permitted
 from services.segments.reading import write_definition
 from services.segments.resources import SegmentsResources, resources
 from services.segments.schemas import (
@@ -111,22 +112,26 @@ async def members(
     limit: Annotated[int, Query(ge=1, le=MAX_MEMBERS)] = 100,
     after: Annotated[str, Query(description="the `next` of the page before")] = "",
 ) -> MembersAnswer:
-    """Who is in the segment, by customer id; for the segment's own purpose."""
+    """Who is in the segment, by customer id: for its own purpose, and only whom it may be used for right now."""
     caller.must_serve(purpose)
     found = await _existing(request, caller, snapshot, segment)
     if purpose != found.purpose:
         raise Forbidden(f"segment {segment} serves {found.purpose!r}: its members are not shown for {purpose!r}")
     rows = await queries.members_of(snapshot, segment, _customer(after) if after else b"", limit)
-    horizon = await queries.horizon(snapshot, await resources(request).partition())
+    opened = resources(request)
+    horizon = await queries.horizon(snapshot, await opened.partition())
+    shown = await permitted(opened.standings, snapshot, purpose, [row.customer for row in rows])
     answers = [
-        MemberAnswer(customer_id=customer_text(row.customer), since=iso(row.since), reason=row.reason) for row in rows
+        MemberAnswer(customer_id=customer_text(row.customer), since=iso(row.since), reason=row.reason)
+        for row in rows
+        if row.customer in shown
     ]
     return MembersAnswer(
         segment=segment,
         purpose=purpose,
         clock=iso(horizon.clock),
         members=answers,
-        next=answers[-1].customer_id if len(answers) == limit else None,
+        next=customer_text(rows[-1].customer) if len(rows) == limit else None,
     )
 
 
@@ -141,7 +146,8 @@ async def memberships(
     customer = await queries.live_customer(snapshot, caller.workspace, _customer(customer_id))
     if customer is None:
         raise NotFound(f"there is no customer {customer_id}: the id was never given, or the person was erased")
-    rows = await queries.memberships(snapshot, caller.workspace, customer, purpose)
+    shown = await permitted(opened.standings, snapshot, purpose, [customer])
+    rows = await queries.memberships(snapshot, caller.workspace, customer, purpose) if shown else []
     horizon = await queries.horizon(snapshot, await opened.partition())
     return MembershipsAnswer(
         customer_id=customer_text(customer),

@@ -1,6 +1,6 @@
 """The API with its true lifespan and routes over a story's tables: what is answered, to whom, and what is refused."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from libs.common import auth
 from libs.common.app import create_app
 from libs.common.clock import FixedClock, SystemClock
 from libs.common.contracts.events import EVENTS, SegmentDefined, SegmentDeleted
+from libs.common.contracts.standing import Standing
+from libs.common.errors import Unavailable
 from libs.common.eventlog.memory import MemoryLog
 from libs.common.ids import customer_text
 from libs.common.settings import Settings
@@ -29,9 +31,23 @@ ANNA, BEN = customer("anna"), customer("ben")
 ALL = ("segments:read", "segments:write")
 
 
+class Decided:
+    """Where people stand: consenting, until a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.consenting, self.restricted, self.away = True, False, False
+
+    async def standings(self, subjects: Sequence[Sequence[bytes]]) -> list[Standing]:
+        if self.away:
+            raise Unavailable("privacy does not say who may be processed")
+        assert all(subjects), "asked about nobody"
+        return [Standing({"marketing": self.consenting}, self.restricted) for _ in subjects]
+
+
 @dataclass
 class Api:
     story: Story
+    standings: Decided
     client: AsyncClient
     events: MemoryLog
     private_key: str
@@ -65,7 +81,7 @@ class Api:
 
 @pytest.fixture
 async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
-    story, events = Story(await database("segments")), MemoryLog()
+    story, standings, events = Story(await database("segments")), Decided(), MemoryLog()
     key, public = Ed25519PrivateKey.generate(), tmp_path / "token.pub"
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     public.write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
@@ -75,13 +91,14 @@ async def api(database: Database, tmp_path: Path) -> AsyncIterator[Api]:
     settings = Settings(nats_url="nats://nowhere", database_url="nowhere://", token_public_key_file=public)
 
     async def open_all(_: AsyncExitStack) -> SegmentsResources:
-        return SegmentsResources(settings, story.engine, events, story.world.vault, FixedClock(NOON), lambda: "1")
+        vault, clock = story.world.vault, FixedClock(NOON)
+        return SegmentsResources(settings, story.engine, events, vault, standings, clock, lambda: "1")
 
     app = create_app("segments", open_all, [router])
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(app.router.lifespan_context(app))
         client = await stack.enter_async_context(AsyncClient(transport=ASGITransport(app), base_url="http://test"))
-        yield Api(story, client, events, secret)
+        yield Api(story, standings, client, events, secret)
 
 
 async def people(api: Api) -> None:
@@ -93,6 +110,27 @@ async def people(api: Api) -> None:
     api.story.did(BEN, device)
     api.story.decide(phone[0], True)
     await api.story.follow()
+
+
+@pytest.mark.parametrize("state", ["withdrawn", "restricted", "privacy away"])
+async def test_a_member_is_not_shown_from_the_moment_privacy_says_no_although_the_worker_lags(
+    api: Api, state: str
+) -> None:
+    await people(api)
+    asked = {"purpose": "marketing"}
+    before = (await api.ask("GET", "/segments/s2/members", params=asked)).json()
+    assert [each["customer_id"] for each in before["members"]] == [customer_text(ANNA)]
+    mine = f"/customers/{customer_text(ANNA)}/segments"
+    assert (await api.ask("GET", mine, params=asked)).json()["segments"]
+    api.standings.consenting = state != "withdrawn"
+    api.standings.restricted = state == "restricted"
+    api.standings.away = state == "privacy away"
+    for path, shown in (("/segments/s2/members", "members"), (mine, "segments")):
+        answer = await api.ask("GET", path, params=asked)
+        if state == "privacy away":
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        else:
+            assert answer.json()[shown] == []
 
 
 async def test_a_definition_is_appended_and_its_place_answered(api: Api) -> None:
