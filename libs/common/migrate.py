@@ -4,7 +4,6 @@ A service's `migrations/env.py` is three lines that call `run(metadata)`. Servin
 they refuse to start on a stale schema (`require_current`).
 """
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +80,3 @@ async def require_current(engine: AsyncEngine, service: str) -> None:
         found = await connection.run_sync(current)
     if found != head:
         raise StaleSchema(f"the schema of {service} is at {found}, this build needs {head}: run the migrations first")
-
-
-def upgrade_now(url: str, schema: str, service: str) -> None:
-    """`upgrade` for callers without an event loop."""
-    asyncio.run(upgrade(url, schema, service))
